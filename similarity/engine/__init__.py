@@ -1,0 +1,32 @@
+"""Detection, embedding and nearest neighbours in plain Python: no Django, no tables.
+
+    from similarity.engine import load
+    detector = load("detector", "whole_image")
+"""
+
+from similarity.engine.contracts import (
+    Box,
+    Detection,
+    Detector,
+    Embedder,
+    Hit,
+    Index,
+    IndexInfo,
+    Keys,
+    Vectors,
+)
+from similarity.engine.registry import BACKENDS, load
+
+__all__ = [
+    "BACKENDS",
+    "Box",
+    "Detection",
+    "Detector",
+    "Embedder",
+    "Hit",
+    "Index",
+    "IndexInfo",
+    "Keys",
+    "Vectors",
+    "load",
+]

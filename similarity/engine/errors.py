@@ -1,0 +1,63 @@
+"""What can go wrong in the engine, in words that a person can act on."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class EngineError(Exception):
+    """Base of every error that the engine raises on purpose.
+
+    `code` is stable and for programs; the message is a sentence for a person.
+    """
+
+    code: ClassVar[str] = "engine_error"
+
+
+class UnknownBackend(EngineError):
+    """A name that no backend of that kind has."""
+
+    code = "unknown_backend"
+
+
+class MissingWeights(EngineError):
+    """A model is configured and its weights are not there."""
+
+    code = "missing_weights"
+
+
+class WrongWeights(EngineError):
+    """A weights file is there and does not fit the model."""
+
+    code = "wrong_weights"
+
+
+class BadImage(EngineError):
+    """The bytes of an upload are not a picture that we take.
+
+    The code differs by cause, so it is the instance's: `not_an_image`, `image_too_large`, ...
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code  # type: ignore[misc]
+
+
+class FetchRefused(EngineError):
+    """An address that we do not fetch from, or that did not give a picture."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code  # type: ignore[misc]
+
+
+class BrokenBuild(EngineError):
+    """An index build on disk that is incomplete, damaged or of another shape than it says."""
+
+    code = "broken_build"
+
+
+class BuildInProgress(EngineError):
+    """Another process is building an index for the same embedder."""
+
+    code = "build_in_progress"
