@@ -1,0 +1,33 @@
+"""The roles above that of a shopper: two groups, and how a migration gives them permissions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.contrib.auth.management import create_permissions
+
+MERCHANDISER = "Merchandiser"
+STAFF = "Staff"
+
+
+def grants(role: str, permissions: Iterable[str]) -> Callable[[Any, Any], None]:
+    """A migration's step that gives a role permissions, each named "app.codename".
+
+    Django makes the permissions of an app only after all migrations have run; so the step makes
+    those of the apps that it names first.
+    """
+    wanted = [name.split(".", 1) for name in permissions]
+
+    def grant(apps: Any, schema_editor: Any) -> None:
+        for label in sorted({label for label, _ in wanted}):
+            config = apps.get_app_config(label)
+            config.models_module = True  # a migration's app has none, and is passed over then
+            create_permissions(config, apps=apps, verbosity=0)
+        group, _ = apps.get_model("auth", "Group").objects.get_or_create(name=role)
+        permission = apps.get_model("auth", "Permission").objects
+        group.permissions.add(
+            *(permission.get(content_type__app_label=a, codename=c) for a, c in wanted)
+        )
+
+    return grant

@@ -1,0 +1,241 @@
+"""What the shop has: products, the pictures of them, and the garments found in the pictures."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from math import ceil, floor
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+from django.db.models import Q
+
+valid_identifier = RegexValidator(
+    r"^[A-Za-z0-9][A-Za-z0-9_-]*\Z",
+    "Use letters, digits, hyphens and underscores, and begin with a letter or digit.",
+)
+
+
+class Category(models.Model):
+    """A kind of product, as the shop's shelves name it: "Dresses"."""
+
+    name = models.CharField(max_length=100, unique=True)
+    slug = models.SlugField(max_length=100, unique=True)
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name_plural = "categories"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Tag(models.Model):
+    """A word that products are found by: "floral"."""
+
+    name = models.CharField(max_length=100, unique=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Size(models.Model):
+    """A size that products come in: "M", "42", "one size"."""
+
+    name = models.CharField(max_length=30, unique=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Product(models.Model):
+    """The details of one product. Merchandisers edit them; shoppers see them with a result."""
+
+    class SaleStatus(models.TextChoices):
+        REGULAR = "regular", "Regular"
+        SALE = "sale", "On sale"
+        SOLD_OUT = "sold_out", "Sold out"
+
+    class Waist(models.TextChoices):
+        HIGH = "high", "High"
+        MID = "mid", "Mid"
+        LOW = "low", "Low"
+
+    class Season(models.TextChoices):
+        SPRING = "spring", "Spring"
+        SUMMER = "summer", "Summer"
+        AUTUMN = "autumn", "Autumn"
+        WINTER = "winter", "Winter"
+        ALL_YEAR = "all_year", "All year"
+
+    reference = models.CharField(
+        max_length=100,
+        unique=True,
+        validators=[valid_identifier],
+        help_text="The shop's own id of the product (SKU).",
+    )
+    name = models.CharField(max_length=200)
+    description = models.TextField(blank=True)
+    url = models.URLField(max_length=500, blank=True, help_text="The product's page in the shop.")
+    store = models.CharField(max_length=100, blank=True, db_index=True)
+    brand = models.CharField(max_length=100, blank=True, db_index=True)
+    category = models.ForeignKey(
+        Category, null=True, blank=True, on_delete=models.SET_NULL, related_name="products"
+    )
+    price = models.DecimalField(
+        max_digits=10,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        db_index=True,
+        validators=[MinValueValidator(Decimal(0))],
+    )
+    currency = models.CharField(
+        max_length=3,
+        default="EUR",
+        validators=[RegexValidator(r"^[A-Z]{3}\Z", "Use a code of three capitals, such as EUR.")],
+        help_text="ISO 4217 code.",
+    )
+    rating = models.DecimalField(
+        max_digits=2,
+        decimal_places=1,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(Decimal(0)), MaxValueValidator(Decimal(5))],
+        help_text="0 to 5.",
+    )
+    sale_status = models.CharField(
+        max_length=10, choices=SaleStatus, default=SaleStatus.REGULAR, db_index=True
+    )
+    waist_type = models.CharField(max_length=10, choices=Waist, blank=True)
+    listing_season = models.CharField(
+        max_length=30, blank=True, db_index=True, help_text='When it was listed: "2026 spring".'
+    )
+    season = models.CharField(max_length=10, choices=Season, blank=True, db_index=True)
+    tags = models.ManyToManyField(Tag, blank=True, related_name="products")
+    sizes = models.ManyToManyField(Size, blank=True, related_name="products")
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(price__isnull=True) | Q(price__gte=0), name="product_price_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=Q(rating__isnull=True) | Q(rating__gte=0, rating__lte=5),
+                name="product_rating_0_to_5",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.reference})"
+
+
+def original_path(image: OriginalImage, filename: str) -> str:
+    """Where a picture is stored: by its identifier, never by a name that somebody sent."""
+    return f"originals/{image.sha256[:2]}/{image.identifier}.jpg"
+
+
+class OriginalImage(models.Model):
+    """A picture as it came in: upright, sRGB, re-encoded without metadata."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending", "Waiting"
+        READY = "ready", "Ready"
+        FAILED = "failed", "Failed"
+
+    class Source(models.TextChoices):
+        UPLOAD = "upload", "Upload"
+        FOLDER = "folder", "Folder"
+        DEMO = "demo", "Demonstration"
+
+    identifier = models.CharField(max_length=80, unique=True, validators=[valid_identifier])
+    file = models.FileField(upload_to=original_path, max_length=200)
+    sha256 = models.CharField(
+        "SHA-256", max_length=64, unique=True, help_text="Of the bytes as they were sent."
+    )
+    width = models.PositiveIntegerField(help_text="In pixels.")
+    height = models.PositiveIntegerField(help_text="In pixels.")
+    size = models.PositiveIntegerField(help_text="Of the stored file, in bytes.")
+    status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
+    problem = models.CharField(max_length=300, blank=True, help_text="Why it failed.")
+    source = models.CharField(max_length=10, choices=Source, default=Source.UPLOAD)
+    source_name = models.CharField(
+        max_length=200, blank=True, help_text="What the sender called the file."
+    )
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="images",
+    )
+    product = models.ForeignKey(
+        Product, null=True, blank=True, on_delete=models.CASCADE, related_name="images"
+    )
+    position = models.PositiveSmallIntegerField(
+        default=0, help_text="Order among the pictures of one product."
+    )
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+        indexes = [
+            models.Index(fields=["status", "-created_at"]),
+            models.Index(fields=["product", "position", "id"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.identifier
+
+
+class Segment(models.Model):
+    """One garment found in a picture."""
+
+    identifier = models.CharField(
+        max_length=100, unique=True, help_text='The image\'s, and a number: "01_segment_0".'
+    )
+    image = models.ForeignKey(OriginalImage, on_delete=models.CASCADE, related_name="segments")
+    number = models.PositiveSmallIntegerField(help_text="0 is the best found in the image.")
+    x0 = models.FloatField(help_text="Left edge of the bounding box, in pixels of the image.")
+    y0 = models.FloatField(help_text="Top edge.")
+    x1 = models.FloatField(help_text="Right edge, exclusive.")
+    y1 = models.FloatField(help_text="Bottom edge, exclusive.")
+    label = models.CharField(max_length=100, db_index=True)
+    score = models.FloatField(help_text="The detector's confidence, 0 to 1.")
+    detector = models.CharField(max_length=100)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["image", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["image", "number"], name="segment_number_in_image"),
+            models.CheckConstraint(
+                condition=Q(x0__gte=0, y0__gte=0, x1__gt=models.F("x0"), y1__gt=models.F("y0")),
+                name="segment_box_not_empty",
+            ),
+            models.CheckConstraint(
+                condition=Q(score__gte=0, score__lte=1), name="segment_score_0_to_1"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.identifier
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """The bounding box: left, top, right, bottom, in pixels of the image."""
+        return (self.x0, self.y0, self.x1, self.y1)
+
+    @property
+    def pixels(self) -> tuple[int, int, int, int]:
+        """The smallest rectangle of whole pixels that holds the box: what its crop shows."""
+        return (floor(self.x0), floor(self.y0), ceil(self.x1), ceil(self.y1))

@@ -1,0 +1,75 @@
+"""What people see of a stored picture: the whole or one garment of it, at a few sizes.
+
+Crops and thumbnails are made when first asked for and kept beside the originals. They are
+copies: whatever is lost is made again, and a box that moves needs no file moved.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import PurePosixPath
+from typing import Any, BinaryIO, cast
+
+from django.core.files.base import ContentFile, File
+from django.core.files.storage import default_storage
+from PIL import Image
+
+WIDTHS = (160, 320, 640, 1280)
+"""The widths on offer, in pixels: few, so that a stranger cannot fill the disk with sizes."""
+
+QUALITY = 87
+
+Pixels = tuple[int, int, int, int]
+
+
+def open_picture(name: str, *, crop: Pixels | None = None, width: int | None = None) -> File[bytes]:
+    """The stored picture of that name, cut and made smaller as asked, as a JPEG file.
+
+    `width` is one of WIDTHS; a picture is never enlarged. Raises FileNotFoundError when the
+    picture has gone.
+    """
+    if crop is None and width is None:
+        return default_storage.open(name)
+    path = _derived(name) + f"/{_box(crop)}-{width or 'full'}.jpg"
+    try:
+        return default_storage.open(path)
+    except FileNotFoundError:
+        default_storage.save(path, ContentFile(_make(name, crop, width)))
+        return default_storage.open(path)
+
+
+def forget(sender: Any, file: Any, **_: Any) -> None:
+    """Delete what was derived from a picture that has been deleted (a signal's receiver)."""
+    folder = _derived(file.name)
+    try:
+        _, names = default_storage.listdir(folder)
+    except FileNotFoundError:
+        return
+    for name in names:
+        default_storage.delete(f"{folder}/{name}")
+    default_storage.delete(folder)
+
+
+def _derived(name: str) -> str:
+    return f"derived/{PurePosixPath(name).with_suffix('')}"
+
+
+def _box(crop: Pixels | None) -> str:
+    return "whole" if crop is None else "_".join(map(str, crop))
+
+
+def _make(name: str, crop: Pixels | None, width: int | None) -> bytes:
+    with default_storage.open(name) as file:
+        image = Image.open(cast(BinaryIO, file), formats=["JPEG"])
+        if crop is None and width is not None:
+            # Decodes a large JPEG at a fraction of its size, never below what is asked for.
+            image.draft("RGB", (width, round(image.height * width / image.width)))
+        picture = image.convert("RGB")
+    if crop is not None:
+        picture = picture.crop(crop)
+    if width is not None and picture.width > width:
+        height = max(1, round(picture.height * width / picture.width))
+        picture = picture.resize((width, height), Image.Resampling.LANCZOS)
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=QUALITY)
+    return out.getvalue()

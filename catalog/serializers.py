@@ -1,0 +1,219 @@
+"""The catalogue as the API shows it. Pictures are links, never bytes in JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError as ModelValidationError
+from django.db import models
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.reverse import reverse
+
+from catalog.models import Category, OriginalImage, Product, Segment
+from catalog.services import save_product
+
+BOX = {
+    "type": "array",
+    "items": {"type": "number"},
+    "minItems": 4,
+    "maxItems": 4,
+    "description": "Left, top, right, bottom, in pixels of the image.",
+}
+
+
+class LinkField(serializers.Field[Any, Any, Any, Any]):
+    """An absolute link to a view of the object."""
+
+    def __init__(self, view: str, lookup: str, **kwargs: Any) -> None:
+        super().__init__(source="*", read_only=True, **kwargs)
+        self.view = view
+        self.lookup = lookup
+
+    def to_representation(self, value: Any) -> str:
+        argument = getattr(value, self.lookup)
+        return reverse(self.view, args=[argument], request=self.context.get("request"))
+
+
+LinkField = extend_schema_field({"type": "string", "format": "uri"})(LinkField)  # type: ignore[misc]
+
+
+class CategorySerializer(serializers.ModelSerializer[Category]):
+    products = serializers.IntegerField(
+        source="product_count", read_only=True, help_text="How many it holds."
+    )
+
+    class Meta:
+        model = Category
+        fields = ("slug", "name", "products")
+
+
+class NamesField(serializers.ListField):
+    """Names of related rows, as plain words."""
+
+    child = serializers.CharField(max_length=100)
+
+    def get_attribute(self, instance: Any) -> list[str]:
+        return sorted(item.name for item in super().get_attribute(instance).all())
+
+    def to_representation(self, data: list[str]) -> list[str]:
+        return data
+
+
+class ImageLinkSerializer(serializers.ModelSerializer[OriginalImage]):
+    """An image in short, inside of a product."""
+
+    id = serializers.CharField(source="identifier", read_only=True)
+    file = LinkField("image-file", "identifier")
+
+    class Meta:
+        model = OriginalImage
+        fields = ("id", "file", "width", "height", "status")
+
+
+class ProductSerializer(serializers.ModelSerializer[Product]):
+    category = serializers.CharField(
+        source="category.name",
+        default=None,
+        allow_null=True,
+        allow_blank=True,
+        max_length=100,
+        help_text="Its name; a new one is made.",
+    )
+    tags = NamesField(required=False)
+    sizes = NamesField(required=False)
+    link = LinkField("product-detail", "reference")
+
+    class Meta:
+        model = Product
+        fields = (
+            "reference",
+            "name",
+            "description",
+            "url",
+            "store",
+            "brand",
+            "category",
+            "price",
+            "currency",
+            "rating",
+            "sale_status",
+            "waist_type",
+            "listing_season",
+            "season",
+            "tags",
+            "sizes",
+            "link",
+            "created_at",
+            "updated_at",
+        )
+
+    def create(self, validated_data: dict[str, Any]) -> Product:
+        return self._save(validated_data.pop("reference"), validated_data)
+
+    def update(self, instance: Product, validated_data: dict[str, Any]) -> Product:
+        if validated_data.pop("reference", instance.reference) != instance.reference:
+            raise serializers.ValidationError({"reference": ["A reference cannot be changed."]})
+        return self._save(instance.reference, validated_data)
+
+    def _save(self, reference: str, details: dict[str, Any]) -> Product:
+        if "category" in details:
+            details["category"] = (details["category"] or {}).get("name") or ""
+        try:
+            return save_product(reference, **details)
+        except ModelValidationError as error:
+            raise serializers.ValidationError(serializers.as_serializer_error(error)) from error
+
+
+class ProductDetailSerializer(ProductSerializer):
+    """A product with its pictures."""
+
+    images = ImageLinkSerializer(many=True, read_only=True)
+
+    class Meta(ProductSerializer.Meta):
+        fields = (*ProductSerializer.Meta.fields, "images")
+
+
+class SegmentSerializer(serializers.ModelSerializer[Segment]):
+    id = serializers.CharField(source="identifier", read_only=True)
+    image = serializers.CharField(source="image.identifier", read_only=True)
+    product = serializers.SerializerMethodField()
+    box = serializers.SerializerMethodField()
+    crop = LinkField("segment-crop", "identifier")
+    link = LinkField("segment-detail", "identifier")
+
+    class Meta:
+        model = Segment
+        fields = (
+            "id",
+            "image",
+            "product",
+            "number",
+            "box",
+            "label",
+            "score",
+            "detector",
+            "crop",
+            "link",
+        )
+
+    @extend_schema_field({"type": ["string", "null"], "description": "A product's reference."})
+    def get_product(self, segment: Segment) -> str | None:
+        product = segment.image.product
+        return None if product is None else product.reference
+
+    @extend_schema_field(BOX)
+    def get_box(self, segment: Segment) -> list[float]:
+        return list(segment.box)
+
+
+class ImageSerializer(serializers.ModelSerializer[OriginalImage]):
+    id = serializers.CharField(source="identifier", read_only=True)
+    product = serializers.SlugRelatedField(
+        slug_field="reference", queryset=Product.objects.all(), allow_null=True, required=False
+    )
+    file = LinkField("image-file", "identifier")
+    link = LinkField("image-detail", "identifier")
+    segments = SegmentSerializer(many=True, read_only=True)
+
+    class Meta:
+        model = OriginalImage
+        fields = (
+            "id",
+            "file",
+            "link",
+            "sha256",
+            "width",
+            "height",
+            "size",
+            "status",
+            "problem",
+            "source",
+            "source_name",
+            "product",
+            "position",
+            "segments",
+            "created_at",
+        )
+        read_only_fields = (
+            "sha256",
+            "width",
+            "height",
+            "size",
+            "status",
+            "problem",
+            "source",
+            "source_name",
+        )
+
+
+def product_queryset() -> models.QuerySet[Product]:
+    """Products with all that a serializer of theirs reads: no query per row."""
+    return Product.objects.select_related("category").prefetch_related("tags", "sizes")
+
+
+def image_queryset() -> models.QuerySet[OriginalImage]:
+    """Images with all that their serializer reads."""
+    return OriginalImage.objects.select_related("product").prefetch_related(
+        models.Prefetch("segments", Segment.objects.select_related("image__product"))
+    )

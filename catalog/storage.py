@@ -1,0 +1,25 @@
+"""Files on the local disk that are there whole, or not at all."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+from django.core.files.storage import FileSystemStorage
+
+
+class AtomicFileSystemStorage(FileSystemStorage):
+    """Writes beside the place and renames: a reader, or a crash, never meets half a file.
+
+    Stored names are derived from the content, so a name that is taken holds the same picture
+    and is written again rather than given a suffix.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"allow_overwrite": True, **kwargs})
+
+    def _save(self, name: str, content: Any) -> str:
+        temporary = super()._save(f"{name}.{secrets.token_hex(6)}.part", content)
+        Path(self.path(temporary)).replace(self.path(name))
+        return name

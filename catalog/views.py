@@ -1,0 +1,151 @@
+"""The catalogue over REST: all may read, merchandisers write."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Count, QuerySet
+from django.http import FileResponse, HttpResponseBase
+from django.utils.cache import get_conditional_response, patch_cache_control
+from django.utils.http import quote_etag
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import mixins, viewsets
+from rest_framework.decorators import action
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.request import Request
+from rest_framework.serializers import BaseSerializer
+
+from catalog.filters import ImageFilter, ProductFilter, SegmentFilter
+from catalog.models import Category, OriginalImage, Product, Segment
+from catalog.pictures import WIDTHS, Pixels, open_picture
+from catalog.serializers import (
+    CategorySerializer,
+    ImageSerializer,
+    ProductDetailSerializer,
+    ProductSerializer,
+    SegmentSerializer,
+    image_queryset,
+    product_queryset,
+)
+
+PICTURE = extend_schema(
+    parameters=[
+        OpenApiParameter(
+            "width", int, enum=WIDTHS, description="In pixels at most; without it, full size."
+        )
+    ],
+    responses={(200, "image/jpeg"): OpenApiTypes.BINARY},
+)
+
+
+def picture_response(
+    request: Request,
+    name: str,
+    version: str,
+    *,
+    crop: Pixels | None = None,
+    public: bool = True,
+) -> HttpResponseBase:
+    """A stored picture as a JPEG file that caches may keep and check again by its ETag.
+
+    `version` changes when the picture behind the address does. The parameter `width` chooses
+    one of WIDTHS.
+    """
+    width = _asked_width(request)
+    etag = quote_etag(f"{version}-{crop or ''}-{width or ''}".replace(" ", ""))
+    response: HttpResponseBase | None = get_conditional_response(request._request, etag=etag)
+    if response is None:
+        try:
+            file = open_picture(name, crop=crop, width=width)
+        except FileNotFoundError as error:
+            raise NotFound("The picture's file is missing.") from error
+        response = FileResponse(file, content_type="image/jpeg")
+        response["ETag"] = etag
+    patch_cache_control(response, max_age=3600, **{"public" if public else "private": True})
+    return response
+
+
+def _asked_width(request: Request) -> int | None:
+    if not (asked := request.query_params.get("width")):
+        return None
+    if asked not in map(str, WIDTHS):
+        raise ValidationError({"width": [f"Choose one of {', '.join(map(str, WIDTHS))}."]})
+    return int(asked)
+
+
+class CategoryViewSet(viewsets.ReadOnlyModelViewSet[Category]):
+    """The shop's categories, with the number of products in each."""
+
+    queryset = Category.objects.annotate(product_count=Count("products")).order_by("name")
+    serializer_class = CategorySerializer
+    lookup_field = "slug"
+    search_fields = ("name",)
+    ordering_fields = ("name", "product_count")
+
+
+class ProductViewSet(viewsets.ModelViewSet[Product]):
+    """Product details. Deleting one deletes its pictures, which leave all results at once."""
+
+    queryset = Product.objects.all()
+    serializer_class = ProductSerializer
+    lookup_field = "reference"
+    lookup_value_regex = "[A-Za-z0-9][A-Za-z0-9_-]*"
+    filterset_class = ProductFilter
+    search_fields = ("reference", "name", "brand", "description", "tags__name")
+    ordering_fields = ("created_at", "updated_at", "price", "rating", "name", "brand")
+
+    def get_queryset(self) -> QuerySet[Product]:
+        products = product_queryset()
+        return products if self.action == "list" else products.prefetch_related("images")
+
+    def get_serializer_class(self) -> type[BaseSerializer[Product]]:
+        return ProductSerializer if self.action == "list" else ProductDetailSerializer
+
+
+class ImageViewSet(
+    mixins.ListModelMixin,
+    mixins.RetrieveModelMixin,
+    mixins.UpdateModelMixin,
+    mixins.DestroyModelMixin,
+    viewsets.GenericViewSet[OriginalImage],
+):
+    """Pictures of the catalogue. New ones come by way of uploads."""
+
+    queryset = OriginalImage.objects.all()
+    serializer_class = ImageSerializer
+    lookup_field = "identifier"
+    lookup_value_regex = "[A-Za-z0-9][A-Za-z0-9_-]*"
+    filterset_class = ImageFilter
+    search_fields = ("identifier", "source_name", "product__name")
+    ordering_fields = ("created_at", "position", "size")
+
+    def get_queryset(self) -> QuerySet[OriginalImage]:
+        return image_queryset()
+
+    @PICTURE
+    @action(detail=True)
+    def file(self, request: Request, **_: Any) -> HttpResponseBase:
+        """The picture itself."""
+        image = self.get_object()
+        return picture_response(request, image.file.name, image.sha256[:16])
+
+
+class SegmentViewSet(viewsets.ReadOnlyModelViewSet[Segment]):
+    """Garments found in the pictures."""
+
+    queryset = Segment.objects.select_related("image__product")
+    serializer_class = SegmentSerializer
+    lookup_field = "identifier"
+    lookup_value_regex = "[A-Za-z0-9][A-Za-z0-9_-]*"
+    filterset_class = SegmentFilter
+    search_fields = ("identifier", "label", "image__product__name")
+    ordering_fields = ("created_at", "score")
+
+    @PICTURE
+    @action(detail=True)
+    def crop(self, request: Request, **_: Any) -> HttpResponseBase:
+        """The garment's own picture, cut along its box."""
+        segment = self.get_object()
+        image = segment.image
+        return picture_response(request, image.file.name, image.sha256[:16], crop=segment.pixels)

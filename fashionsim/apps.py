@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class FashionSimConfig(AppConfig):
+    name = "fashionsim"
+    verbose_name = "FashionSim"

@@ -1,0 +1,137 @@
+"""Errors as people and programs get them: RFC 9457 problem details in the API, pages elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation, TooManyFilesSent
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.shortcuts import render
+from rest_framework.exceptions import APIException
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+from similarity.engine.errors import BadImage, EngineError, FetchRefused, MissingWeights
+from similarity.errors import Refused
+
+MEDIA_TYPE = "application/problem+json"
+
+IMAGE_STATUS = {
+    "file_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "unsupported_format": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    "not_an_image": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+}
+"""Statuses of bad images by code; the others' is 422."""
+
+
+def problem(status: int, code: str, detail: str, **more: Any) -> dict[str, Any]:
+    """A problem detail: `code` is stable and for programs, `detail` a sentence for a person."""
+    return {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": int(status),
+        "code": code,
+        "detail": detail,
+        **more,
+    }
+
+
+def problem_details(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's exception handler; None leaves an unforeseen error to Django, which logs it."""
+    body = describe(error)
+    if body is not None:
+        return Response(body, status=body["status"], content_type=MEDIA_TYPE)
+    response = exception_handler(error, context)
+    if response is None:
+        return None
+    # DRF turns Django's Http404 and PermissionDenied into its own exceptions by itself.
+    response.data = _of_api_exception(response, error)
+    response.content_type = MEDIA_TYPE
+    return response
+
+
+def describe(error: Exception) -> dict[str, Any] | None:
+    """The problem detail of an error of our own, or of a request that is too large."""
+    if isinstance(error, Refused):
+        return problem(error.status, error.code, str(error))
+    if isinstance(error, EngineError):
+        return problem(_engine_status(error), error.code, str(error))
+    if isinstance(error, TooManyFilesSent):
+        limit = settings.MAX_UPLOAD_FILES
+        return problem(413, "too_many_files", f"Send at most {limit} files at a time.")
+    if isinstance(error, RequestDataTooBig):
+        return too_large()
+    if isinstance(error, SuspiciousOperation):
+        return problem(400, "bad_request", "The request is malformed.")
+    return None
+
+
+def too_large() -> dict[str, Any]:
+    megabytes = settings.MAX_REQUEST_BYTES / 2**20
+    return problem(413, "request_too_large", f"Send at most {megabytes:g} MB at a time.")
+
+
+def _engine_status(error: EngineError) -> int:
+    if isinstance(error, BadImage):
+        return IMAGE_STATUS.get(error.code, HTTPStatus.UNPROCESSABLE_ENTITY)
+    if isinstance(error, FetchRefused):
+        return HTTPStatus.UNPROCESSABLE_ENTITY
+    if isinstance(error, MissingWeights):
+        return HTTPStatus.SERVICE_UNAVAILABLE
+    return HTTPStatus.CONFLICT
+
+
+def _of_api_exception(response: Response, error: Exception) -> dict[str, Any]:
+    status = response.status_code
+    if status == HTTPStatus.BAD_REQUEST and not _is_detail(response.data):
+        return problem(
+            400, "invalid", "Some fields are missing or do not fit.", errors=response.data
+        )
+    code = getattr(error, "default_code", None) or HTTPStatus(status).name.lower()
+    if isinstance(error, APIException) and isinstance(codes := error.get_codes(), str):
+        code = codes
+    return problem(status, code, str(response.data.get("detail", "")))
+
+
+def _is_detail(data: Any) -> bool:
+    return isinstance(data, dict) and set(data) == {"detail"} and isinstance(data["detail"], str)
+
+
+class RequestSizeMiddleware:
+    """Refuses a request that says it is too large before a byte of its body is read."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        if length.isdecimal() and int(length) <= settings.MAX_REQUEST_BYTES:
+            return self.get_response(request)
+        return JsonResponse(too_large(), status=413, content_type=MEDIA_TYPE)
+
+
+def _answer(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:
+    """A problem detail to a client of the API, a page to a person."""
+    if request.path.startswith("/api/"):
+        return JsonResponse(problem(status, code, detail), status=status, content_type=MEDIA_TYPE)
+    context = {"status": status, "title": HTTPStatus(status).phrase, "detail": detail}
+    return render(request, "error.html", context, status=status)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _answer(request, 400, "bad_request", "The request is malformed.")
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _answer(request, 403, "permission_denied", "You may not do this.")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _answer(request, 404, "not_found", "There is nothing here.")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return _answer(request, 500, "internal_error", "Something went wrong here. It has been logged.")

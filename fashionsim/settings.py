@@ -1,0 +1,325 @@
+"""Settings: one file, read from the environment through typed readers.
+
+Every variable that is read here stands in `.env.example` (a test compares the two). With none
+of them set, a fresh `DATA_DIR` and `manage.py migrate` give a working shop on SQLite.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+env.read_env(BASE_DIR / ".env")
+
+
+def _kept_secret(path: Path) -> str:
+    """The secret of this installation: made at random once, readable by its owner alone."""
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secret := secrets.token_urlsafe(50))
+    return secret
+
+
+def _at_least(name: str, least: int, value: int) -> int:
+    if value < least:
+        raise ImproperlyConfigured(f"{name} must be at least {least}, and is {value}.")
+    return value
+
+
+# --- Where things lie -----------------------------------------------------------------------
+
+DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
+DATA_DIR.mkdir(parents=True, exist_ok=True)
+MODELS_DIR = Path(env.str("MODELS_DIR", default=str(DATA_DIR / "models"))).resolve()
+INDEX_DIR = DATA_DIR / "indexes"
+MEDIA_ROOT = DATA_DIR / "media"
+
+# --- Who we are -----------------------------------------------------------------------------
+
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = env.str("SECRET_KEY", default="") or _kept_secret(DATA_DIR / "secret-key")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+HTTPS = env.bool("HTTPS", default=False)
+if HTTPS:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = True
+    SECURE_HSTS_SECONDS = 31_536_000
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_q",
+    "accounts",
+    "catalog",
+    "similarity",
+    "fashionsim",
+    # Last, as its documentation asks: it deletes the files of deleted rows, after the commit.
+    "django_cleanup.apps.CleanupConfig",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "fashionsim.errors.RequestSizeMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "fashionsim.urls"
+WSGI_APPLICATION = "fashionsim.wsgi.application"
+AUTH_USER_MODEL = "accounts.User"
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "home"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-gb"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- Database, cache, files -----------------------------------------------------------------
+
+
+def _database() -> dict[str, Any]:
+    database: dict[str, Any] = env.db_url(
+        "DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'fashionsim.sqlite3'}"
+    )
+    if database["ENGINE"].endswith("sqlite3"):
+        # Write-ahead logging lets readers go on while one writes; IMMEDIATE takes the write
+        # lock at the start of a transaction, so that none fails half-way with "locked".
+        database["OPTIONS"] = {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 30,
+            "init_command": (
+                "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32000;"
+            ),
+        }
+        # A file, even in tests: worker processes and threads have connections of their own.
+        database["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
+    elif database["ENGINE"].endswith("mysql"):
+        database["OPTIONS"] = {"charset": "utf8mb4", "isolation_level": "read committed"}
+        database["TEST"] = {"CHARSET": "utf8mb4", "COLLATION": "utf8mb4_bin"}
+    database["CONN_MAX_AGE"] = 60
+    database["CONN_HEALTH_CHECKS"] = True
+    return database
+
+
+DATABASES = {"default": _database()}
+
+REDIS_URL = env.str("REDIS_URL", default="")
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "fashionsim",
+    }
+    if REDIS_URL
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
+
+STORAGES = {
+    "default": {"BACKEND": "catalog.storage.AtomicFileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True  # serves a fresh checkout without a collectstatic step
+
+# --- Pictures -------------------------------------------------------------------------------
+
+MAX_UPLOAD_BYTES = _at_least("MAX_UPLOAD_BYTES", 1024, env.int("MAX_UPLOAD_BYTES", 20 * 2**20))
+MAX_IMAGE_PIXELS = _at_least("MAX_IMAGE_PIXELS", 256, env.int("MAX_IMAGE_PIXELS", 50_000_000))
+MAX_UPLOAD_FILES = _at_least("MAX_UPLOAD_FILES", 1, env.int("MAX_UPLOAD_FILES", 20))
+ALLOW_IMAGE_URLS = env.bool("ALLOW_IMAGE_URLS", default=False)
+MAX_REQUEST_BYTES = _at_least("MAX_REQUEST_BYTES", 1024, env.int("MAX_REQUEST_BYTES", 100 * 2**20))
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_REQUEST_BYTES
+DATA_UPLOAD_MAX_NUMBER_FILES = MAX_UPLOAD_FILES
+
+# --- Detection, embedding, index ------------------------------------------------------------
+
+DETECTOR = env.str("DETECTOR", default="whole_image")
+EMBEDDER = env.str("EMBEDDER", default="colour")
+INDEX = env.str("INDEX", default="annoy")
+DEVICE = env.str("DEVICE", default="auto")
+
+GARMENTS = ["top", "outwear", "dress", "pants", "shorts", "skirt", "shoes", "hat", "bag", "scarf"]
+
+# Constructor options of each backend that has any, by name.
+BACKEND_OPTIONS: dict[str, dict[str, Any]] = {
+    "groundingdino": {
+        "models_dir": MODELS_DIR,
+        "checkpoint": env.str("GROUNDINGDINO_CHECKPOINT", default="groundingdino_swint_ogc.pth"),
+        "text_encoder": env.str("GROUNDINGDINO_TEXT_ENCODER", default="bert-base-uncased"),
+        "prompt": env.list(
+            "GROUNDINGDINO_PROMPT",
+            default=[
+                "top",
+                "outwear",
+                "dress",
+                "pants",
+                "shorts",
+                "skirt",
+                "shoes",
+                "hat",
+                "bag",
+                "scarf",
+            ],
+        ),
+        "box_threshold": env.float("GROUNDINGDINO_BOX_THRESHOLD", default=0.3),
+        "text_threshold": env.float("GROUNDINGDINO_TEXT_THRESHOLD", default=0.25),
+        "device": DEVICE,
+    },
+    "resnet50": {"models_dir": MODELS_DIR, "device": DEVICE},
+    "annoy": {
+        "trees": _at_least("ANNOY_TREES", 1, env.int("ANNOY_TREES", 20)),
+        "search_k": _at_least("ANNOY_SEARCH_K", 1, env.int("ANNOY_SEARCH_K", 5000)),
+    },
+}
+INDEX_KEEP_BUILDS = _at_least("INDEX_KEEP_BUILDS", 1, env.int("INDEX_KEEP_BUILDS", 3))
+# So many new vectors are searched exactly before the worker builds the index anew by itself.
+INDEX_TAIL_LIMIT = _at_least("INDEX_TAIL_LIMIT", 1, env.int("INDEX_TAIL_LIMIT", 5000))
+
+# --- Searches -------------------------------------------------------------------------------
+
+SEARCH_NEEDS_SIGN_IN = env.bool("SEARCH_NEEDS_SIGN_IN", default=False)
+QUERY_LIFETIME_DAYS = _at_least("QUERY_LIFETIME_DAYS", 1, env.int("QUERY_LIFETIME_DAYS", 30))
+
+# --- Runs and their worker ------------------------------------------------------------------
+
+# A running run that has not reported for so long has lost its worker.
+RUN_LEASE_SECONDS = _at_least("RUN_LEASE_SECONDS", 1, env.int("RUN_LEASE_SECONDS", 120))
+RUN_MAX_ATTEMPTS = _at_least("RUN_MAX_ATTEMPTS", 1, env.int("RUN_MAX_ATTEMPTS", 3))
+WORKERS = _at_least("WORKERS", 1, env.int("WORKERS", default=os.cpu_count() or 1))
+TASK_TIMEOUT = _at_least("TASK_TIMEOUT", 1, env.int("TASK_TIMEOUT", 600))
+
+Q_CLUSTER: dict[str, Any] = {
+    "name": "fashionsim",
+    "label": "Queue",
+    "workers": WORKERS,
+    # One waiting task per worker: a task that waits longer in a worker's own queue uses up its
+    # time before `retry` there, and would run twice.
+    "queue_limit": WORKERS,
+    "bulk": 1,
+    "timeout": TASK_TIMEOUT,
+    "retry": TASK_TIMEOUT * 4,
+    "max_attempts": 1,  # attempts are counted in the run's row, which outlives a killed worker
+    "ack_failures": True,
+    "recycle": 500,
+    "poll": 0.2,
+    "save_limit": -1,  # a run's row says what became of it: no second record
+    "catch_up": False,
+    **({"redis": REDIS_URL} if REDIS_URL else {"orm": "default"}),
+}
+
+# --- API ------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        # First, so that a stranger gets a 401 that says how to sign in.
+        "rest_framework.authentication.BasicAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.ReadOrModelPermission"],
+    "DEFAULT_PAGINATION_CLASS": "fashionsim.pagination.Pages",
+    "DEFAULT_FILTER_BACKENDS": [
+        "django_filters.rest_framework.DjangoFilterBackend",
+        "rest_framework.filters.SearchFilter",
+        "rest_framework.filters.OrderingFilter",
+    ],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": [
+        "rest_framework.parsers.JSONParser",
+        "rest_framework.parsers.MultiPartParser",
+    ],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "fashionsim.errors.problem_details",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "FashionSim",
+    "DESCRIPTION": "Visual search for fashion shops: upload a photo, find what looks alike.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "OAS_VERSION": "3.1.0",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "fashionsim.openapi.add_problems",
+    ],
+}
+
+# --- Logging --------------------------------------------------------------------------------
+
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"run": {"()": "similarity.logs.RunFilter"}},
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name} [{run}] {message}", "style": "{"}
+    },
+    "handlers": {
+        # On stderr: what a command prints on stdout is its answer.
+        "console": {"class": "logging.StreamHandler", "filters": ["run"], "formatter": "line"}
+    },
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+}

@@ -1,0 +1,338 @@
+"""The nearest garments: a build on disk, the vectors newer than it, and the database's word.
+
+Hits are embeddings' ids. Looking them up in the database masks what was deleted or described
+anew since the build, and joins in the product; so an index never has to be changed.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from django.conf import settings
+from django.db.models import Max, Q, QuerySet
+
+from catalog.models import Product, Segment
+from similarity import backends
+from similarity.engine import Hit, Keys, Vectors
+from similarity.engine.builds import BuildStore, Manifest, ServingBuild
+from similarity.models import Embedder, Embedding, IndexBuild, Run
+
+logger = logging.getLogger("similarity.index")
+
+BATCH = 5000
+"""Vectors read from the database at a time: 2.5 MB at 128 dimensions."""
+
+LOOKED_UP = 500
+"""Hits looked up in the database at a time."""
+
+FAR = 2000
+"""Having gone through so many hits, a filtered search scans what its filter keeps instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """The best garment of one product (or of one image that belongs to none)."""
+
+    segment_id: int
+    similarity: float
+    """Cosine, -1 to 1."""
+
+
+def serving_embedder() -> Embedder:
+    """The row of the embedder that the settings name, with the weights that it has now.
+
+    Raises MissingWeights if it has none.
+    """
+    embedder = backends.embedder()
+    row, _ = Embedder.objects.get_or_create(
+        name=settings.EMBEDDER,
+        fingerprint=embedder.fingerprint,
+        defaults={"dim": embedder.dim},
+    )
+    return row
+
+
+# --- Searching ------------------------------------------------------------------------------
+
+
+def nearest(
+    embedder: Embedder,
+    vector: Vectors,
+    *,
+    limit: int,
+    products: QuerySet[Product] | None = None,
+    leave_out: Segment | None = None,
+) -> list[Neighbour]:
+    """The `limit` products most like a unit vector, shape (dim,), best first.
+
+    With `products`, only those; the answer then equals a scan of all their garments, and holds
+    `limit` entries if so many match. `leave_out` keeps a garment's own product (or image) out.
+    """
+    space = _space(embedder)
+    candidates = _candidates(embedder, products, leave_out)
+    among: Keys | None = None
+    reach = max(5 * limit, 100)
+    while True:
+        hits = space.search(vector, reach, among=among)
+        found = _best_per_product(hits, candidates, limit)
+        if len(found) == limit or len(hits) < reach:
+            return found
+        if products is not None and among is None and reach >= FAR:
+            among = np.fromiter(candidates.values_list("pk", flat=True), dtype=np.int64)
+            among.sort()
+        reach *= 5
+
+
+def _candidates(
+    embedder: Embedder, products: QuerySet[Product] | None, leave_out: Segment | None
+) -> QuerySet[Embedding]:
+    candidates = Embedding.objects.filter(embedder=embedder)
+    if products is not None:
+        candidates = candidates.filter(segment__image__product__in=products)
+    if leave_out is not None:
+        own = Q(segment__image=leave_out.image_id)
+        if leave_out.image.product_id is not None:
+            own |= Q(segment__image__product=leave_out.image.product_id)
+        candidates = candidates.exclude(pk__in=Embedding.objects.filter(own).values("pk"))
+    return candidates
+
+
+def _best_per_product(
+    hits: Sequence[Hit], candidates: QuerySet[Embedding], limit: int
+) -> list[Neighbour]:
+    """The best hit of each product among the candidates, best first, at most `limit`."""
+    best: dict[tuple[str, int], Neighbour] = {}
+    for start in range(0, len(hits), LOOKED_UP):
+        chunk = hits[start : start + LOOKED_UP]
+        rows = {
+            pk: (segment, image, product)
+            for pk, segment, image, product in candidates.filter(
+                pk__in=[hit.key for hit in chunk]
+            ).values_list("pk", "segment_id", "segment__image_id", "segment__image__product_id")
+        }
+        for hit in chunk:
+            if hit.key not in rows:
+                continue
+            segment, image, product = rows[hit.key]
+            entry = ("image", image) if product is None else ("product", product)
+            best.setdefault(entry, Neighbour(segment, hit.similarity))
+            if len(best) == limit:
+                return list(best.values())
+    return list(best.values())
+
+
+class SearchSpace:
+    """All vectors of one embedder, as one process searches them."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self.store = build_store(embedder)
+        self.serving = ServingBuild(self.store)
+        self.tail = Tail(embedder)
+
+    def search(self, vector: Vectors, k: int, *, among: Keys | None = None) -> list[Hit]:
+        """The k nearest of the build and the tail together, best first."""
+        rows = vector.reshape(1, -1)
+        build = self.serving.get()
+        hits = [] if build is None else build.index.search(rows, k, among=among)[0]
+        after = 0 if build is None else last_embedding(build.manifest)
+        hits = hits + self.tail.search(vector, k, after=after, among=among)
+        return sorted(hits, key=lambda hit: (-hit.similarity, hit.key))[:k]
+
+
+class Tail:
+    """The vectors that are newer than a build: held in memory, searched exactly.
+
+    Ids grow in the order of commits, so what is new is what lies above the highest id seen.
+    """
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self._lock = threading.Lock()
+        self._after = -1
+        self._keys: Keys = np.empty(0, np.int64)
+        self._vectors: Vectors = np.empty((0, embedder.dim), np.float32)
+
+    def search(
+        self, vector: Vectors, k: int, *, after: int, among: Keys | None = None
+    ) -> list[Hit]:
+        """The k nearest of those with ids above `after`, best first."""
+        keys, vectors = self._refreshed(after)
+        if among is not None:
+            chosen = np.isin(keys, among)
+            keys, vectors = keys[chosen], vectors[chosen]
+        similarities = vectors @ vector
+        order = np.argsort(-similarities, kind="stable")[:k]
+        return [Hit(int(keys[i]), float(similarities[i])) for i in order]
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def _refreshed(self, after: int) -> tuple[Keys, Vectors]:
+        with self._lock:
+            if after != self._after:
+                newer = self._keys > after
+                if after < self._after:  # an older build serves again
+                    newer[:] = False
+                self._keys, self._vectors = self._keys[newer], self._vectors[newer]
+                self._after = after
+            seen = int(self._keys[-1]) if len(self._keys) else after
+            batches = list(stored_vectors(self._embedder, after=seen))
+            if batches:
+                self._keys = np.concatenate([self._keys, *(keys for keys, _ in batches)])
+                self._vectors = np.concatenate([self._vectors, *(rows for _, rows in batches)])
+            return self._keys, self._vectors
+
+
+def stored_vectors(
+    embedder: Embedder, *, after: int = 0, upto: int | None = None
+) -> Iterator[tuple[Keys, Vectors]]:
+    """The vectors of an embedder by ascending id, a batch at a time: (n,) and (n, dim)."""
+    rows = Embedding.objects.filter(embedder=embedder).order_by("pk")
+    if upto is not None:
+        rows = rows.filter(pk__lte=upto)
+    while batch := list(rows.filter(pk__gt=after).values_list("pk", "vector")[:BATCH]):
+        after = batch[-1][0]
+        yield np.array([pk for pk, _ in batch], np.int64), np.stack([v for _, v in batch])
+
+
+_spaces: dict[int, SearchSpace] = {}
+_spaces_lock = threading.Lock()
+
+
+def _space(embedder: Embedder) -> SearchSpace:
+    with _spaces_lock:
+        if embedder.pk not in _spaces:
+            _spaces[embedder.pk] = SearchSpace(embedder)
+        return _spaces[embedder.pk]
+
+
+def forget() -> None:
+    """Drop what this process holds in memory (tests start afresh)."""
+    with _spaces_lock:
+        _spaces.clear()
+
+
+# --- Building -------------------------------------------------------------------------------
+
+
+def build_store(embedder: Embedder) -> BuildStore:
+    """Where the builds of an embedder lie."""
+    return BuildStore(settings.INDEX_DIR / embedder.key)
+
+
+def last_embedding(manifest: Manifest) -> int:
+    """The highest embedding's id that a build took in."""
+    return int(manifest.about["last_embedding"])
+
+
+def rebuild(
+    embedder: Embedder,
+    *,
+    run: Run | None = None,
+    on_progress: Callable[[float], None] = lambda _: None,
+) -> IndexBuild:
+    """Build the index of an embedder anew and let it serve; the one before serves meanwhile.
+
+    `on_progress` gets the part done, 0 to 1, and may raise to stop the build. Raises
+    BuildInProgress while another process builds.
+    """
+    store = build_store(embedder)
+    with store.lock():
+        # The lock is free, so whoever was building has died.
+        IndexBuild.objects.filter(embedder=embedder, state=IndexBuild.State.BUILDING).update(
+            state=IndexBuild.State.FAILED, problem="It was interrupted."
+        )
+        build = IndexBuild.objects.create(embedder=embedder, run=run, engine=settings.INDEX)
+        try:
+            manifest = _write(store, embedder, on_progress)
+            store.activate(manifest.name)
+        except BaseException as error:
+            build.state, build.problem = IndexBuild.State.FAILED, (str(error) or "Stopped.")[:300]
+            build.save(update_fields=["state", "problem"])
+            raise
+        _record(build, manifest)
+        removed = store.prune(settings.INDEX_KEEP_BUILDS)
+    IndexBuild.objects.filter(embedder=embedder, name__in=removed).update(
+        state=IndexBuild.State.REMOVED
+    )
+    logger.info("Index build %s serves %d vectors", build.name, build.count)
+    return build
+
+
+def _write(store: BuildStore, embedder: Embedder, on_progress: Callable[[float], None]) -> Manifest:
+    rows = Embedding.objects.filter(embedder=embedder)
+    last = rows.aggregate(last=Max("pk"))["last"] or 0
+    total = max(1, rows.filter(pk__lte=last).count())
+    return store.write(
+        engine=settings.INDEX,
+        options=backends.options(settings.INDEX),
+        dim=embedder.dim,
+        batches=stored_vectors(embedder, upto=last),
+        about={
+            "embedder": embedder.name,
+            "fingerprint": embedder.fingerprint,
+            "last_embedding": last,
+        },
+        on_progress=lambda done: on_progress(min(1.0, done / total)),
+    )
+
+
+def _record(build: IndexBuild, manifest: Manifest) -> None:
+    build.state = IndexBuild.State.READY
+    build.name = manifest.name
+    build.parameters = manifest.parameters
+    build.count = manifest.count
+    build.size = manifest.bytes
+    build.seconds = manifest.seconds
+    build.save()
+
+
+def activate(build: IndexBuild) -> None:
+    """Let an earlier build serve again. Raises BrokenBuild if it is damaged or gone."""
+    build_store(build.embedder).activate(build.name)
+    logger.info("Index build %s serves again", build.name)
+
+
+# --- Looking --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class IndexStatus:
+    """How the index of the serving embedder stands."""
+
+    embedder: str
+    serving: str | None
+    """Name of the build that answers searches; None if all vectors are scanned."""
+    indexed: int
+    """Vectors in that build."""
+    newer: int
+    """Vectors since then, which are searched exactly."""
+    problem: str | None
+    """What is wrong with the build that ought to serve, if anything."""
+
+    @property
+    def needs_rebuild(self) -> bool:
+        return self.newer > settings.INDEX_TAIL_LIMIT or self.problem is not None
+
+
+def status(embedder: Embedder) -> IndexStatus:
+    """How an embedder's index stands, as this process sees it."""
+    serving = _space(embedder).serving
+    build = serving.get()
+    after = 0 if build is None else last_embedding(build.manifest)
+    return IndexStatus(
+        embedder=embedder.key,
+        serving=None if build is None else build.manifest.name,
+        indexed=0 if build is None else build.manifest.count,
+        newer=Embedding.objects.filter(embedder=embedder, pk__gt=after).count(),
+        problem=serving.problem,
+    )
+
+
+def is_serving(build: IndexBuild) -> bool:
+    """Whether that is the build which answers searches."""
+    return bool(build.name) and build_store(build.embedder).current() == build.name

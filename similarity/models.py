@@ -1,0 +1,323 @@
+"""What is known of pictures' likeness: vectors, index builds, and the runs that make them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from catalog.models import OriginalImage, Segment
+from similarity.fields import VectorField
+
+
+class Embedder(models.Model):
+    """A way of describing garments: an algorithm with its weights. Vectors of two never mix."""
+
+    name = models.CharField(max_length=100)
+    fingerprint = models.CharField(max_length=64, help_text="Hash of its weights.")
+    dim = models.PositiveIntegerField(help_text="Length of its vectors.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["name", "fingerprint"], name="embedder_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return self.key
+
+    @property
+    def key(self) -> str:
+        """A short name that differs when the weights do; safe as a folder's name."""
+        return f"{self.name.rpartition(':')[2]}-{self.fingerprint[:12]}"
+
+
+class Embedding(models.Model):
+    """The vector of one garment. Never changed: a garment described anew gets a new row.
+
+    So an index's entry whose row has gone is out of date, and rows above the highest that an
+    index holds are all that it lacks (see `pipeline`, which gives ids in the order of commits).
+    """
+
+    segment = models.ForeignKey(Segment, on_delete=models.CASCADE, related_name="embeddings")
+    embedder = models.ForeignKey(Embedder, on_delete=models.CASCADE, related_name="embeddings")
+    vector = VectorField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["segment", "embedder"], name="embedding_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.segment_id} by {self.embedder_id}"
+
+
+class Query(models.Model):
+    """A photo that somebody searched with. It expires."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    file = models.FileField(upload_to="queries/", max_length=200)
+    sha256 = models.CharField("SHA-256", max_length=64)
+    width = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="queries",
+    )
+    detections = models.JSONField(
+        null=True, blank=True, help_text="Garments found: box, label, score. Null until looked."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        verbose_name_plural = "queries"
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class RunQuerySet(models.QuerySet["Run"]):
+    """The arrows between a run's states. Each is one conditional UPDATE: who gets it, has it."""
+
+    def claim(self, pk: uuid.UUID, worker: str) -> Run | None:
+        """Take a pending run to work on; None if it is not, or no longer, to be had."""
+        now = timezone.now()
+        taken = self.filter(pk=pk, state=Run.State.PENDING).update(
+            state=Run.State.RUNNING,
+            worker=worker,
+            attempts=F("attempts") + 1,
+            started_at=now,
+            heartbeat=now,
+            step="",
+            progress=0.0,
+        )
+        return self.select_related("image", "query", "segment__image").get(pk=pk) if taken else None
+
+    def mine(self, run: Run) -> RunQuerySet:
+        """The run while it is still being worked on by whoever claimed this very object."""
+        return self.filter(
+            pk=run.pk, state=Run.State.RUNNING, worker=run.worker, attempts=run.attempts
+        )
+
+    def report(self, run: Run, step: str, progress: float) -> bool:
+        """Say how far a running run is; False if it must stop (cancelled, or taken away)."""
+        return bool(
+            self.mine(run)
+            .filter(cancel_requested=False)
+            .update(step=step, progress=progress, heartbeat=timezone.now())
+        )
+
+    def finish(self, run: Run) -> bool:
+        """RUNNING → DONE; False if it must stop instead."""
+        return bool(
+            self.mine(run)
+            .filter(cancel_requested=False)
+            .update(state=Run.State.DONE, step="", progress=1.0, finished_at=timezone.now())
+        )
+
+    def fail(self, run: Run, code: str, message: str) -> bool:
+        """RUNNING → FAILED, with a code for programs and a sentence for people."""
+        return bool(
+            self.mine(run).update(
+                state=Run.State.FAILED,
+                error_code=code[:50],
+                error_message=message[:300],
+                finished_at=timezone.now(),
+            )
+        )
+
+    def stop(self, run: Run) -> bool:
+        """RUNNING → CANCELLED, once its partial writes are undone."""
+        return bool(
+            self.mine(run)
+            .filter(cancel_requested=True)
+            .update(state=Run.State.CANCELLED, finished_at=timezone.now())
+        )
+
+    def cancel(self, pk: uuid.UUID) -> bool:
+        """PENDING → CANCELLED at once; a running one is asked to stop. False if it has ended."""
+        now = timezone.now()
+        return bool(
+            self.filter(pk=pk, state=Run.State.PENDING).update(
+                state=Run.State.CANCELLED, finished_at=now
+            )
+            or self.filter(pk=pk, state=Run.State.RUNNING).update(cancel_requested=True)
+        )
+
+    def reset(self, pk: uuid.UUID) -> bool:
+        """FAILED or CANCELLED → PENDING, with its attempts counted from the start."""
+        return bool(
+            self.filter(pk=pk, state__in=[Run.State.FAILED, Run.State.CANCELLED]).update(
+                state=Run.State.PENDING, attempts=0, **Run.FRESH
+            )
+        )
+
+    def give_back(self, run: Run) -> bool:
+        """RUNNING → PENDING, for a run whose worker has gone."""
+        return bool(
+            self.mine(run)
+            .filter(heartbeat=run.heartbeat)
+            .update(state=Run.State.PENDING, **Run.FRESH)
+        )
+
+    def lost(self, lease: dt.timedelta) -> RunQuerySet:
+        """Running runs that have not reported within the lease."""
+        return self.filter(state=Run.State.RUNNING, heartbeat__lt=timezone.now() - lease)
+
+    def waiting(self, since: dt.timedelta) -> RunQuerySet:
+        """Pending runs that nobody has claimed for so long."""
+        return self.filter(state=Run.State.PENDING, queued_at__lt=timezone.now() - since)
+
+    def visible_to(self, user: Any) -> RunQuerySet:
+        """Those that a person may know of: their own; a stranger's for whoever has the id."""
+        mine = Q(requested_by=None)
+        if user.is_authenticated:
+            mine |= Q(requested_by=user)
+        return self.filter(mine)
+
+
+class Run(models.Model):
+    """One piece of work, from its asking to its end. The row is the truth, the queue a hint.
+
+    PENDING → RUNNING → DONE | FAILED | CANCELLED
+       ↓ ↑       ↓
+       ↓ └───────┘ its worker has gone (up to RUN_MAX_ATTEMPTS)
+    CANCELLED        FAILED | CANCELLED → PENDING: run again
+    """
+
+    class Kind(models.TextChoices):
+        UPLOAD = "upload", "Upload"
+        SEARCH = "search", "Search"
+        DETECT = "detect", "Detection in a query"
+        REBUILD = "rebuild", "Index rebuild"
+
+    class State(models.TextChoices):
+        PENDING = "pending", "Pending"
+        RUNNING = "running", "Running"
+        DONE = "done", "Done"
+        FAILED = "failed", "Failed"
+        CANCELLED = "cancelled", "Cancelled"
+
+    FRESH: ClassVar[dict[str, Any]] = {
+        "worker": "",
+        "step": "",
+        "progress": 0.0,
+        "cancel_requested": False,
+        "error_code": "",
+        "error_message": "",
+        "started_at": None,
+        "finished_at": None,
+        "heartbeat": None,
+    }
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(max_length=10, choices=Kind)
+    state = models.CharField(max_length=10, choices=State, default=State.PENDING)
+    step = models.CharField(max_length=30, blank=True, help_text="What it is doing now.")
+    progress = models.FloatField(default=0.0, help_text="0 to 1.")
+    attempts = models.PositiveSmallIntegerField(default=0)
+    worker = models.CharField(max_length=100, blank=True, help_text="Who claimed it.")
+    heartbeat = models.DateTimeField(null=True, blank=True, help_text="When it last reported.")
+    cancel_requested = models.BooleanField(default=False)
+    error_code = models.CharField(max_length=50, blank=True)
+    error_message = models.CharField(max_length=300, blank=True)
+    options = models.JSONField(default=dict, blank=True, help_text="As asked; never changed.")
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="runs",
+    )
+    image = models.ForeignKey(
+        OriginalImage, null=True, blank=True, on_delete=models.SET_NULL, related_name="runs"
+    )
+    query = models.ForeignKey(
+        Query, null=True, blank=True, on_delete=models.CASCADE, related_name="runs"
+    )
+    segment = models.ForeignKey(
+        Segment, null=True, blank=True, on_delete=models.SET_NULL, related_name="searches"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    queued_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects = RunQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+        indexes = [
+            models.Index(fields=["state", "queued_at"]),
+            models.Index(fields=["requested_by", "kind", "-created_at"]),
+            models.Index(fields=["kind", "-created_at"]),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(progress__gte=0, progress__lte=1), name="run_progress_0_to_1"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {str(self.pk)[:8]} ({self.state})"
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state not in {Run.State.PENDING, Run.State.RUNNING}
+
+
+class Hit(models.Model):
+    """One result of a search."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="hits")
+    rank = models.PositiveSmallIntegerField(help_text="0 is the most similar.")
+    segment = models.ForeignKey(Segment, on_delete=models.CASCADE, related_name="hits")
+    similarity = models.FloatField(help_text="Cosine, -1 to 1.")
+
+    class Meta:
+        ordering = ["run", "rank"]
+        constraints = [models.UniqueConstraint(fields=["run", "rank"], name="hit_rank_in_run")]
+
+    def __str__(self) -> str:
+        return f"{self.rank}: {self.segment_id}"
+
+
+class IndexBuild(models.Model):
+    """One build of the index, in a folder of its own. Which one serves is on disk (`indexing`)."""
+
+    class State(models.TextChoices):
+        BUILDING = "building", "Building"
+        READY = "ready", "Ready"
+        FAILED = "failed", "Failed"
+        REMOVED = "removed", "Removed"
+
+    embedder = models.ForeignKey(Embedder, on_delete=models.CASCADE, related_name="builds")
+    run = models.ForeignKey(
+        Run, null=True, blank=True, on_delete=models.SET_NULL, related_name="builds"
+    )
+    state = models.CharField(max_length=10, choices=State, default=State.BUILDING)
+    name = models.CharField(max_length=100, blank=True, help_text="Of its folder.")
+    engine = models.CharField(max_length=100)
+    parameters = models.JSONField(default=dict, blank=True)
+    count = models.PositiveIntegerField(default=0, help_text="Vectors in it.")
+    size = models.PositiveBigIntegerField(default=0, help_text="Of its files, in bytes.")
+    seconds = models.FloatField(default=0.0, help_text="That building took.")
+    problem = models.CharField(max_length=300, blank=True, help_text="Why it failed.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+        indexes = [models.Index(fields=["embedder", "state", "-created_at"])]
+        permissions = [("rebuild_index", "Can rebuild the index and roll it back")]
+
+    def __str__(self) -> str:
+        return self.name or f"build {self.pk}"

@@ -1,0 +1,341 @@
+"""Uploads, searches and index builds as the API takes and shows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.files.uploadedfile import UploadedFile
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.reverse import reverse
+
+from catalog.models import Product, Segment
+from catalog.serializers import BOX, LinkField, ProductSerializer
+from similarity import backends, indexing
+from similarity.engine.errors import BadImage
+from similarity.engine.images import decode_base64
+from similarity.models import Hit, IndexBuild, Query, Run
+
+LIMIT = {"min_value": 1, "max_value": 100, "default": 20}
+
+
+class PhotoField(serializers.Field[bytes, Any, Any, Any]):
+    """The bytes of a photo, sent as a file or as base64 (with or without a data: prefix)."""
+
+    def to_internal_value(self, data: Any) -> bytes:
+        limits = backends.limits()
+        if isinstance(data, UploadedFile):
+            if (data.size or 0) > limits.max_bytes:
+                megabytes = limits.max_bytes / 2**20
+                raise BadImage("file_too_large", f"The file is larger than {megabytes:g} MB.")
+            return data.read()
+        if isinstance(data, str):
+            return decode_base64(data, limits)
+        raise serializers.ValidationError("Send a file, or its bytes as base64.")
+
+
+Base64Field = extend_schema_field({"type": "string", "contentEncoding": "base64"})(
+    type("Base64Field", (PhotoField,), {"__doc__": PhotoField.__doc__})
+)
+FileField = extend_schema_field({"type": "string", "format": "binary"})(
+    type("FileField", (PhotoField,), {"__doc__": PhotoField.__doc__})
+)
+
+
+# --- Runs -----------------------------------------------------------------------------------
+
+
+class RunErrorSerializer(serializers.Serializer[Run]):
+    code = serializers.CharField(source="error_code")
+    detail = serializers.CharField(source="error_message")
+
+
+class RunSerializer(serializers.ModelSerializer[Run]):
+    """How far a piece of work is."""
+
+    error = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Run
+        fields: tuple[str, ...] = (
+            "id",
+            "state",
+            "step",
+            "progress",
+            "error",
+            "created_at",
+            "finished_at",
+        )
+        read_only_fields = fields
+
+    @extend_schema_field(RunErrorSerializer(allow_null=True))
+    def get_error(self, run: Run) -> Any:
+        return RunErrorSerializer(run).data if run.error_code else None
+
+
+class UploadSerializer(RunSerializer):
+    """An upload: the run that finds and describes the garments of an image."""
+
+    image = serializers.CharField(source="image.identifier", default=None, allow_null=True)
+    link = LinkField("upload-detail", "pk")
+
+    class Meta(RunSerializer.Meta):
+        fields = (*RunSerializer.Meta.fields, "image", "link")
+        read_only_fields = fields
+
+
+class UploadRequestSerializer(serializers.Serializer[Any]):
+    images = serializers.ListField(child=Base64Field(), allow_empty=False, help_text="One or many.")
+    product = serializers.SlugRelatedField(
+        slug_field="reference",
+        queryset=Product.objects.all(),
+        required=False,
+        allow_null=True,
+        help_text="Reference of the product that the pictures show.",
+    )
+
+
+class UploadFormSerializer(UploadRequestSerializer):
+    images = serializers.ListField(child=FileField(), allow_empty=False)
+
+
+class AcceptedSerializer(UploadSerializer):
+    is_new = serializers.BooleanField(help_text="False for bytes that were known.")
+
+    class Meta(UploadSerializer.Meta):
+        fields = (*UploadSerializer.Meta.fields, "is_new")
+        read_only_fields = fields
+
+
+class RejectedSerializer(serializers.Serializer[Any]):
+    index = serializers.IntegerField(help_text="Place in the request, from 0.")
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class UploadOutcomeSerializer(serializers.Serializer[Any]):
+    uploads = AcceptedSerializer(many=True)
+    rejected = RejectedSerializer(many=True)
+
+
+# --- Searches -------------------------------------------------------------------------------
+
+
+class FiltersSerializer(serializers.Serializer[Any]):
+    """Several values of one filter widen it; several filters narrow the result."""
+
+    category = serializers.ListField(
+        child=serializers.CharField(), required=False, help_text="Slugs."
+    )
+    brand = serializers.ListField(child=serializers.CharField(), required=False)
+    store = serializers.ListField(child=serializers.CharField(), required=False)
+    tag = serializers.ListField(child=serializers.CharField(), required=False)
+    size = serializers.ListField(child=serializers.CharField(), required=False)
+    season = serializers.ListField(child=serializers.CharField(), required=False)
+    listing_season = serializers.ListField(child=serializers.CharField(), required=False)
+    sale_status = serializers.ListField(child=serializers.CharField(), required=False)
+    waist_type = serializers.ListField(child=serializers.CharField(), required=False)
+    price_min = serializers.FloatField(required=False, min_value=0)
+    price_max = serializers.FloatField(required=False, min_value=0)
+    rating_min = serializers.FloatField(required=False, min_value=0, max_value=5)
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if isinstance(data, dict) and (unknown := sorted(set(data) - set(self.fields))):
+            raise serializers.ValidationError(
+                {name: ["There is no such filter."] for name in unknown}
+            )
+        chosen: dict[str, Any] = super().to_internal_value(data)
+        return {name: value for name, value in chosen.items() if value != []}
+
+
+SOURCES = ("image", "image_url", "query", "segment", "product")
+
+
+class SearchRequestSerializer(serializers.Serializer[Any]):
+    """A search by exactly one of: image, image_url, query, segment, product."""
+
+    image = Base64Field(required=False)
+    image_url = serializers.URLField(required=False, help_text="If the shop allows it.")
+    query = serializers.UUIDField(
+        required=False, help_text="Id of a photo searched with before: it need not be sent again."
+    )
+    segment = serializers.SlugRelatedField(
+        slug_field="identifier",
+        queryset=Segment.objects.select_related("image__product"),
+        required=False,
+        help_text="Id of a garment of the catalogue.",
+    )
+    product = serializers.SlugRelatedField(
+        slug_field="reference",
+        queryset=Product.objects.all(),
+        required=False,
+        help_text="Reference of a product.",
+    )
+    limit = serializers.IntegerField(**LIMIT)
+    box = serializers.ListField(
+        child=serializers.FloatField(),
+        min_length=4,
+        max_length=4,
+        required=False,
+        allow_null=True,
+        help_text="The part of the photo to search with: left, top, right, bottom in pixels.",
+    )
+    filters = FiltersSerializer(required=False)
+    wait = serializers.FloatField(
+        min_value=0, max_value=30, default=10, help_text="Seconds to wait for the results."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        given = [name for name in SOURCES if attrs.get(name) is not None]
+        if len(given) != 1:
+            raise serializers.ValidationError(f"Give exactly one of {', '.join(SOURCES)}.")
+        if attrs.get("box") is not None and given[0] in {"segment", "product"}:
+            raise serializers.ValidationError({"box": ["A box is for a photo."]})
+        return attrs
+
+
+class SearchFormSerializer(SearchRequestSerializer):
+    """The same as a form, the image being a file."""
+
+    image = FileField(required=False)
+
+
+class DetectionSerializer(serializers.Serializer[Any]):
+    box = serializers.ListField(child=serializers.FloatField(), min_length=4, max_length=4)
+    label = serializers.CharField()
+    score = serializers.FloatField()
+
+
+class QuerySerializer(serializers.ModelSerializer[Query]):
+    """The photo that was searched with; `detections` is null until it was looked at."""
+
+    file = LinkField("query-file", "pk")
+    detections = DetectionSerializer(many=True, allow_null=True)
+
+    class Meta:
+        model = Query
+        fields = ("id", "file", "width", "height", "detections", "expires_at")
+        read_only_fields = fields
+
+
+class ResultSerializer(serializers.ModelSerializer[Hit]):
+    """One result: the best garment of a product."""
+
+    segment = serializers.CharField(source="segment.identifier")
+    label = serializers.CharField(source="segment.label")
+    crop = serializers.SerializerMethodField()
+    image = serializers.CharField(source="segment.image.identifier")
+    box = serializers.SerializerMethodField()
+    product = ProductSerializer(source="segment.image.product", allow_null=True)
+
+    class Meta:
+        model = Hit
+        fields = ("rank", "similarity", "segment", "label", "crop", "image", "box", "product")
+        read_only_fields = fields
+
+    @extend_schema_field({"type": "string", "format": "uri"})
+    def get_crop(self, hit: Hit) -> str:
+        identifier = hit.segment.identifier
+        return reverse("segment-crop", args=[identifier], request=self.context.get("request"))
+
+    @extend_schema_field(BOX)
+    def get_box(self, hit: Hit) -> list[float]:
+        return list(hit.segment.box)
+
+
+class SearchSummarySerializer(RunSerializer):
+    """A search as the history lists it."""
+
+    query = QuerySerializer(allow_null=True)
+    segment = serializers.CharField(source="segment.identifier", default=None, allow_null=True)
+    limit = serializers.IntegerField(source="options.limit")
+    box = serializers.ListField(
+        child=serializers.FloatField(), source="options.box", allow_null=True
+    )
+    filters = FiltersSerializer(source="options.filters")
+    link = LinkField("search-detail", "pk")
+
+    class Meta(RunSerializer.Meta):
+        fields = (
+            *RunSerializer.Meta.fields,
+            "query",
+            "segment",
+            "limit",
+            "box",
+            "filters",
+            "link",
+        )
+        read_only_fields = fields
+
+
+class SearchListSerializer(SearchSummarySerializer):
+    found = serializers.IntegerField(help_text="Number of results.")
+    best = serializers.FloatField(allow_null=True, help_text="Similarity of the best result.")
+
+    class Meta(SearchSummarySerializer.Meta):
+        fields = (*SearchSummarySerializer.Meta.fields, "found", "best")
+        read_only_fields = fields
+
+
+class SearchSerializer(SearchSummarySerializer):
+    """A search with its results, best first."""
+
+    results = ResultSerializer(many=True, source="hits")
+
+    class Meta(SearchSummarySerializer.Meta):
+        fields = (*SearchSummarySerializer.Meta.fields, "results")
+        read_only_fields = fields
+
+
+class SimilarRequestSerializer(FiltersSerializer):
+    """Parameters of a look for similar garments: how many, and the product filters."""
+
+    limit = serializers.IntegerField(**LIMIT)
+
+
+class SimilarSerializer(serializers.Serializer[Any]):
+    results = ResultSerializer(many=True)
+
+
+# --- Index ----------------------------------------------------------------------------------
+
+
+class IndexStatusSerializer(serializers.Serializer[indexing.IndexStatus]):
+    embedder = serializers.CharField(help_text="Name and weights of what describes garments.")
+    serving = serializers.CharField(allow_null=True, help_text="Name of the serving build.")
+    indexed = serializers.IntegerField(help_text="Vectors in that build.")
+    newer = serializers.IntegerField(help_text="Vectors since then, searched exactly.")
+    problem = serializers.CharField(allow_null=True)
+
+
+class IndexBuildSerializer(serializers.ModelSerializer[IndexBuild]):
+    embedder = serializers.CharField(source="embedder.key")
+    is_serving = serializers.SerializerMethodField()
+
+    class Meta:
+        model = IndexBuild
+        fields = (
+            "id",
+            "name",
+            "embedder",
+            "state",
+            "engine",
+            "parameters",
+            "count",
+            "size",
+            "seconds",
+            "problem",
+            "is_serving",
+            "created_at",
+        )
+        read_only_fields = fields
+
+    def get_is_serving(self, build: IndexBuild) -> bool:
+        return indexing.is_serving(build)
+
+
+# --- Health ---------------------------------------------------------------------------------
+
+
+class HealthSerializer(serializers.Serializer[Any]):
+    status = serializers.CharField()

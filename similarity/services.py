@@ -1,0 +1,343 @@
+"""What is asked of the product, each verb once: the API, the pages, the admin and the commands
+call these. What takes long is left to a worker, which finds it by its row."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.files.base import ContentFile
+from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
+from django_q.brokers import get_broker
+from django_q.tasks import async_task
+
+from catalog.models import OriginalImage, Product, Segment
+from catalog.services import Picture, add_image
+from similarity import backends, indexing, pipeline
+from similarity.engine import Box
+from similarity.engine.errors import BrokenBuild, EngineError, MissingWeights
+from similarity.engine.fetch import fetch
+from similarity.engine.images import encode_jpeg, read_image
+from similarity.errors import (
+    AlreadyEnded,
+    BadBox,
+    NotDescribed,
+    NotRepeatable,
+    Refused,
+    UrlsOff,
+)
+from similarity.indexing import Neighbour
+from similarity.models import Embedding, IndexBuild, Query, Run
+
+UNCLAIMED = dt.timedelta(seconds=30)
+"""A pending run that no worker has claimed for so long is put into the queue once more."""
+
+
+def enqueue(run: Run) -> None:
+    """Let a worker know of a run, once it is there for all to see."""
+    transaction.on_commit(lambda: async_task("similarity.tasks.execute_run", str(run.pk)))
+
+
+# --- Uploads --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What has become of an upload."""
+
+    image: OriginalImage
+    run: Run
+    is_new: bool
+    """False for bytes that the catalogue has had before."""
+
+
+def take_in(data: bytes) -> Picture:
+    """Let the bytes of a picture through the intake; raises BadImage. Touches no database."""
+    image = read_image(data, backends.limits())
+    return Picture(hashlib.sha256(data).hexdigest(), encode_jpeg(image), image.width, image.height)
+
+
+def start_upload(
+    picture: Picture,
+    *,
+    source: OriginalImage.Source = OriginalImage.Source.UPLOAD,
+    source_name: str = "",
+    owner: AbstractBaseUser | None = None,
+    product: Product | None = None,
+    queued: bool = True,
+) -> Upload:
+    """Add a picture to the catalogue, with a run that is to find and describe its garments.
+
+    Bytes that are known give the image and the run that they have. `queued=False` leaves the
+    run to the caller.
+    """
+    with transaction.atomic():
+        image, is_new = add_image(
+            picture, source=source, source_name=source_name, owner=owner, product=product
+        )
+        run = image.runs.filter(kind=Run.Kind.UPLOAD).first()
+        if run is None:
+            run = Run.objects.create(kind=Run.Kind.UPLOAD, image=image, requested_by=owner)
+            if queued:
+                enqueue(run)
+    return Upload(image, run, is_new)
+
+
+# --- Searches -------------------------------------------------------------------------------
+
+
+def fetch_image(url: str) -> bytes:
+    """The bytes behind an address, if the shop allows fetching; raises UrlsOff, FetchRefused."""
+    if not settings.ALLOW_IMAGE_URLS:
+        raise UrlsOff("Searching by an image's address is switched off here. Send the image.")
+    return fetch(url, max_bytes=settings.MAX_UPLOAD_BYTES)
+
+
+def keep_query(picture: Picture, owner: AbstractBaseUser | None) -> Query:
+    """Keep a photo to search with, until it expires."""
+    query = Query(
+        sha256=picture.sha256,
+        width=picture.width,
+        height=picture.height,
+        owner=owner,
+        expires_at=timezone.now() + dt.timedelta(days=settings.QUERY_LIFETIME_DAYS),
+    )
+    query.file.save(f"{query.pk}.jpg", ContentFile(picture.jpeg))
+    return query
+
+
+def search(
+    *,
+    query: Query | None = None,
+    segment: Segment | None = None,
+    limit: int,
+    box: Sequence[float] | None = None,
+    filters: Mapping[str, Any] | None = None,
+    asked_by: AbstractBaseUser | None = None,
+) -> Run:
+    """Search with a photo, a box of it, or a known garment.
+
+    A search that is fast enough is done when this returns; any other is left to a worker. The
+    first search with a photo also has its garments looked for. Raises MissingWeights, BadBox,
+    NotDescribed.
+    """
+    if query is not None and box is not None:
+        box = _clamped(box, query)
+    embedder = indexing.serving_embedder()
+    if segment is not None:
+        pipeline.segment_vector(segment.pk, embedder)
+    run = Run(
+        kind=Run.Kind.SEARCH,
+        query=query,
+        segment=segment,
+        requested_by=asked_by,
+        options={"limit": limit, "box": box, "filters": dict(filters or {})},
+    )
+    _begin(run, here=query is None or backends.embedder().light)
+    if query is not None and query.detections is None and not _detecting(query):
+        detection = Run(kind=Run.Kind.DETECT, query=query, requested_by=asked_by)
+        _begin(detection, here=backends.detector().light)
+    return run
+
+
+def _begin(run: Run, *, here: bool) -> None:
+    """Start a run: in this very process, or in a worker."""
+    if not here:
+        run.save()
+        enqueue(run)
+        return
+    run.state, run.attempts, run.worker = Run.State.RUNNING, 1, pipeline.worker_name()
+    run.started_at = run.heartbeat = timezone.now()
+    run.save()
+    pipeline.carry_out(run)
+    run.refresh_from_db(
+        fields=["state", "step", "progress", "finished_at", "error_code", "error_message"]
+    )
+
+
+def _clamped(box: Sequence[float], query: Query) -> list[float]:
+    inside = Box(*box).clamped(query.width, query.height)
+    if inside.width < 1 or inside.height < 1:
+        raise BadBox(
+            f"The box holds nothing of the picture, which is {query.width} pixels wide and "
+            f"{query.height} high."
+        )
+    return [inside.x0, inside.y0, inside.x1, inside.y1]
+
+
+def _detecting(query: Query) -> bool:
+    return query.runs.filter(
+        kind=Run.Kind.DETECT, state__in=[Run.State.PENDING, Run.State.RUNNING]
+    ).exists()
+
+
+def similar(
+    segment: Segment, *, limit: int, filters: Mapping[str, Any] | None = None
+) -> list[Neighbour]:
+    """What is most like a known garment; leaves no trace. Raises NotDescribed."""
+    embedder = indexing.serving_embedder()
+    return indexing.nearest(
+        embedder,
+        pipeline.segment_vector(segment.pk, embedder),
+        limit=limit,
+        products=pipeline.chosen_products(dict(filters or {})),
+        leave_out=segment,
+    )
+
+
+def forget_search(run: Run) -> None:
+    """Delete a search, and its photo unless another search needs it."""
+    query = run.query
+    run.delete()
+    if query is not None and not query.runs.filter(kind=Run.Kind.SEARCH).exists():
+        query.delete()
+
+
+def main_segment(product: Product) -> Segment:
+    """The garment that stands for a product: the best of its first picture that has one."""
+    segment = (
+        Segment.objects.filter(image__product=product)
+        .select_related("image__product")
+        .order_by("image__position", "image", "number")
+        .first()
+    )
+    if segment is None:
+        raise NotDescribed("This product has no described picture yet.")
+    return segment
+
+
+# --- Runs -----------------------------------------------------------------------------------
+
+
+def cancel(run: Run) -> None:
+    """Stop a run: at once when it waits, at its next checkpoint when it runs."""
+    with transaction.atomic():
+        if not Run.objects.cancel(run.pk):
+            raise AlreadyEnded("It has ended already.")
+        run.refresh_from_db()
+        if run.state == Run.State.CANCELLED:
+            pipeline.discard(run)
+
+
+def run_again(run: Run) -> None:
+    """Give a run that has failed or was cancelled another chance."""
+    if run.kind == Run.Kind.UPLOAD and run.image is None:
+        raise NotRepeatable("The image is gone. Upload it again.")
+    with transaction.atomic():
+        if not Run.objects.reset(run.pk):
+            raise NotRepeatable("Only a run that has failed or was cancelled can be run again.")
+        if run.image is not None:
+            OriginalImage.objects.filter(
+                pk=run.image_id, status=OriginalImage.Status.FAILED
+            ).update(status=OriginalImage.Status.PENDING, problem="")
+        enqueue(run)
+    run.refresh_from_db()
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep has found."""
+
+    given_back: int
+    failed: int
+    queued_again: int
+    expired: int
+
+
+def sweep() -> Swept:
+    """Look after runs whose worker or message has gone, and queries that have expired.
+
+    The queue may lose a message or a worker its life; a run's row loses nothing.
+    """
+    given_back, failed = _sweep_lost()
+    # A run may wait because many wait before it. Only an empty queue has lost its message.
+    waiting = [] if get_broker().queue_size() else list(Run.objects.waiting(UNCLAIMED))
+    for run in waiting:
+        Run.objects.filter(pk=run.pk).update(queued_at=timezone.now())
+        enqueue(run)
+    _, expired = Query.objects.filter(expires_at__lt=timezone.now()).delete()
+    return Swept(given_back, failed, len(waiting), expired.get(Query._meta.label, 0))
+
+
+def _sweep_lost() -> tuple[int, int]:
+    given_back = failed = 0
+    lease = dt.timedelta(seconds=settings.RUN_LEASE_SECONDS)
+    for run in Run.objects.lost(lease):
+        if run.cancel_requested:
+            pipeline.discard(run)
+            Run.objects.stop(run)
+        elif run.attempts >= settings.RUN_MAX_ATTEMPTS:
+            pipeline.fail(run, "orphaned", "Its worker was lost, again and again.")
+            failed += 1
+        elif Run.objects.give_back(run):
+            enqueue(run)
+            given_back += 1
+    return given_back, failed
+
+
+# --- Index ----------------------------------------------------------------------------------
+
+
+def start_rebuild(asked_by: AbstractBaseUser | None = None) -> Run:
+    """Have a worker build the index anew; a rebuild that is under way is the one."""
+    with transaction.atomic():
+        run = Run.objects.filter(
+            kind=Run.Kind.REBUILD, state__in=[Run.State.PENDING, Run.State.RUNNING]
+        ).first()
+        if run is None:
+            run = Run.objects.create(kind=Run.Kind.REBUILD, requested_by=asked_by)
+            enqueue(run)
+    return run
+
+
+def rebuild_if_needed() -> Run | None:
+    """Have the index rebuilt once too many vectors are newer than it, or it is broken."""
+    status = indexing.status(indexing.serving_embedder())
+    return start_rebuild() if status.needs_rebuild else None
+
+
+def roll_back(build: IndexBuild) -> None:
+    """Let an earlier build serve again; raises BrokenBuild if it is damaged or gone."""
+    indexing.activate(build)
+
+
+# --- Health ---------------------------------------------------------------------------------
+
+
+def readiness() -> dict[str, str]:
+    """What keeps a search from being answered, by part; empty if one would be."""
+    for part, probe in (
+        ("database", _probe_database),
+        ("models", _probe_models),
+        ("index", _probe_index),
+    ):
+        try:
+            probe()
+        except (EngineError, Refused, DatabaseError, OSError) as error:
+            return {part: str(error)}
+    return {}
+
+
+def _probe_database() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+def _probe_models() -> None:
+    missing = [*backends.detector().missing(), *backends.embedder().missing()]
+    if missing:
+        raise MissingWeights(" ".join(missing))
+
+
+def _probe_index() -> None:
+    """Search for real: a build may look whole and yet not answer."""
+    embedder = indexing.serving_embedder()
+    known = Embedding.objects.filter(embedder=embedder).last()
+    if known is not None and not indexing.nearest(embedder, known.vector, limit=1):
+        raise BrokenBuild("The index finds nothing, though there are garments to be found.")

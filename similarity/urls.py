@@ -1,0 +1,21 @@
+"""Likeness's part of the API."""
+
+from django.urls import path
+from rest_framework.routers import SimpleRouter
+
+from similarity import views
+
+router = SimpleRouter()
+router.register("uploads", views.UploadViewSet, basename="upload")
+router.register("segments", views.SegmentViewSet, basename="segment")
+router.register("searches", views.SearchViewSet, basename="search")
+router.register("queries", views.QueryViewSet, basename="query")
+router.register("index/builds", views.IndexBuildViewSet, basename="index-build")
+
+urlpatterns = [
+    path("index/", views.IndexView.as_view(), name="index"),
+    path("index/rebuild/", views.RebuildView.as_view(), name="index-rebuild"),
+    path("health/live", views.LiveView.as_view(), name="health-live"),
+    path("health/ready", views.ReadyView.as_view(), name="health-ready"),
+    *router.urls,
+]

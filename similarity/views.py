@@ -1,0 +1,339 @@
+"""Uploads, searches and the index over REST."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count, Max, Prefetch, Q, QuerySet
+from django.http import HttpResponseBase
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, serializers, viewsets
+from rest_framework.decorators import action
+from rest_framework.exceptions import APIException, NotAuthenticated
+from rest_framework.permissions import AllowAny, BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.permissions import needs
+from catalog.models import Segment
+from catalog.views import PICTURE, picture_response
+from catalog.views import SegmentViewSet as CatalogSegmentViewSet
+from similarity import indexing, services
+from similarity.engine.errors import BadImage
+from similarity.models import Hit, IndexBuild, Query, Run
+from similarity.serializers import (
+    HealthSerializer,
+    IndexBuildSerializer,
+    IndexStatusSerializer,
+    QuerySerializer,
+    RunSerializer,
+    SearchFormSerializer,
+    SearchListSerializer,
+    SearchRequestSerializer,
+    SearchSerializer,
+    SimilarRequestSerializer,
+    SimilarSerializer,
+    UploadFormSerializer,
+    UploadOutcomeSerializer,
+    UploadRequestSerializer,
+    UploadSerializer,
+)
+
+POLL_SECONDS = 0.05
+"""How often a waiting request looks whether its run has ended."""
+
+
+class MaySearch(BasePermission):
+    """Everybody, or who has signed in, as the shop has it."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return request.user.is_authenticated or not settings.SEARCH_NEEDS_SIGN_IN
+
+
+def asker(request: Request) -> Any:
+    """Who asks, for the rows; None for a stranger."""
+    return request.user if request.user.is_authenticated else None
+
+
+class RunActions(viewsets.GenericViewSet[Run]):
+    """What can be done with any run."""
+
+    @extend_schema(request=None)
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, **_: Any) -> Response:
+        """Stop it: at once while it waits, at its next step while it runs."""
+        run = self.get_object()
+        services.cancel(run)
+        return Response(self.get_serializer(run).data)
+
+
+# --- Uploads --------------------------------------------------------------------------------
+
+
+class UploadViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, RunActions):
+    """Pictures on their way into the catalogue. People see their own; staff see all."""
+
+    queryset = Run.objects.filter(kind=Run.Kind.UPLOAD)
+    serializer_class = UploadSerializer
+    filterset_fields = ("state",)
+    ordering_fields = ("created_at", "finished_at")
+    permission_classes = [needs("catalog.add_originalimage")]
+
+    def get_queryset(self) -> QuerySet[Run]:
+        uploads = super().get_queryset().select_related("image")
+        if self.request.user.has_perm("similarity.view_run"):
+            return uploads
+        return uploads.filter(requested_by=self.request.user.pk)
+
+    @extend_schema(
+        request={
+            "application/json": UploadRequestSerializer,
+            "multipart/form-data": UploadFormSerializer,
+        },
+        responses={202: UploadOutcomeSerializer},
+    )
+    def create(self, request: Request) -> Response:
+        """Add one picture or many. Their garments are found in the background."""
+        asked = UploadRequestSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        uploads, rejected = [], []
+        for index, data in enumerate(asked.validated_data["images"]):
+            try:
+                picture = services.take_in(data)
+            except BadImage as error:
+                if len(asked.validated_data["images"]) == 1:
+                    raise
+                rejected.append({"index": index, "code": error.code, "detail": str(error)})
+                continue
+            upload = services.start_upload(
+                picture, owner=asker(request), product=asked.validated_data.get("product")
+            )
+            upload.run.is_new = upload.is_new  # type: ignore[attr-defined]
+            uploads.append(upload.run)
+        if not uploads:
+            raise serializers.ValidationError({"images": rejected})
+        outcome = UploadOutcomeSerializer(
+            {"uploads": uploads, "rejected": rejected}, context=self.get_serializer_context()
+        )
+        return Response(outcome.data, status=202)
+
+    @extend_schema(request=None, responses={202: UploadSerializer})
+    @action(detail=True, methods=["post"])
+    def retry(self, request: Request, **_: Any) -> Response:
+        """Run it again, after it has failed."""
+        run = self.get_object()
+        services.run_again(run)
+        return Response(self.get_serializer(run).data, status=202)
+
+
+# --- Searches -------------------------------------------------------------------------------
+
+
+class SearchViewSet(
+    mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.DestroyModelMixin, RunActions
+):
+    """Searches: by a photo, a part of it, or a garment of the catalogue.
+
+    The list is the history of whoever asks. A stranger's search is known by its id alone.
+    """
+
+    queryset = Run.objects.filter(kind=Run.Kind.SEARCH)
+    serializer_class = SearchSerializer
+    filterset_fields = ("state",)
+    ordering_fields = ("created_at",)
+    permission_classes = [MaySearch]
+
+    def get_queryset(self) -> QuerySet[Run]:
+        runs = super().get_queryset().visible_to(self.request.user)
+        runs = runs.select_related("query", "segment")
+        if self.action != "list":
+            return runs.prefetch_related(
+                Prefetch("hits", Hit.objects.select_related("segment__image__product__category")),
+                "hits__segment__image__product__tags",
+                "hits__segment__image__product__sizes",
+            )
+        if self.request.user.is_anonymous:
+            raise NotAuthenticated
+        runs = runs.filter(requested_by=self.request.user.pk)
+        return runs.annotate(found=Count("hits"), best=Max("hits__similarity"))
+
+    def get_serializer_class(self) -> Any:
+        return SearchListSerializer if self.action == "list" else SearchSerializer
+
+    @extend_schema(
+        request={
+            "application/json": SearchRequestSerializer,
+            "multipart/form-data": SearchFormSerializer,
+        },
+        responses={201: SearchSerializer, 202: SearchSerializer},
+    )
+    def create(self, request: Request) -> Response:
+        """Search. 201 with the results, or 202 with a link to ask for them a little later."""
+        asked = SearchRequestSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        options = asked.validated_data
+        run = services.search(
+            **_source(options, request),
+            limit=options["limit"],
+            box=options.get("box"),
+            filters=options.get("filters"),
+            asked_by=asker(request),
+        )
+        run = self._await(run, options["wait"])
+        return Response(self.get_serializer(run).data, status=201 if run.has_ended else 202)
+
+    def _await(self, run: Run, seconds: float) -> Run:
+        """The run as it stands when it has ended, or when the time is up."""
+        deadline = time.monotonic() + seconds
+        while not run.has_ended and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+            run.refresh_from_db(fields=["state"])
+        return self.get_queryset().get(pk=run.pk)
+
+    def perform_destroy(self, instance: Run) -> None:
+        services.forget_search(instance)
+
+
+def _source(options: dict[str, Any], request: Request) -> dict[str, Any]:
+    """What to search with, as the service takes it."""
+    if "segment" in options:
+        return {"segment": options["segment"]}
+    if "product" in options:
+        return {"segment": services.main_segment(options["product"])}
+    if "query" in options:
+        return {"query": visible_query(options["query"], request)}
+    data = options["image"] if "image" in options else services.fetch_image(options["image_url"])
+    return {"query": services.keep_query(services.take_in(data), asker(request))}
+
+
+def visible_query(pk: Any, request: Request) -> Query:
+    """A photo that whoever asks has searched with, or a stranger's; 404 for anybody else's."""
+    queries = Query.objects.filter(expires_at__gt=timezone.now())
+    return get_object_or_404(queries.filter(Q(owner=None) | Q(owner=request.user.pk)), pk=pk)
+
+
+class QueryViewSet(mixins.RetrieveModelMixin, viewsets.GenericViewSet[Query]):
+    """Photos that were searched with, and the garments found in them."""
+
+    queryset = Query.objects.all()
+    serializer_class = QuerySerializer
+    permission_classes = [MaySearch]
+
+    def get_object(self) -> Query:
+        return visible_query(self.kwargs["pk"], self.request)
+
+    @PICTURE
+    @action(detail=True)
+    def file(self, request: Request, **_: Any) -> HttpResponseBase:
+        """The photo itself."""
+        query = self.get_object()
+        return picture_response(request, query.file.name, query.sha256[:16], public=False)
+
+
+class SegmentViewSet(CatalogSegmentViewSet):
+    """Garments found in the pictures, and what looks like them."""
+
+    @extend_schema(
+        parameters=[SimilarRequestSerializer],
+        responses=SimilarSerializer,
+        filters=False,
+    )
+    @action(detail=True, permission_classes=[MaySearch], pagination_class=None, filter_backends=[])
+    def similar(self, request: Request, **_: Any) -> Response:
+        """The products most like this garment, best first, its own left out."""
+        options = SimilarRequestSerializer(data=request.query_params)
+        options.is_valid(raise_exception=True)
+        filters = dict(options.validated_data)
+        limit = filters.pop("limit")
+        neighbours = services.similar(self.get_object(), limit=limit, filters=filters)
+        answer = {"results": results_of(neighbours)}
+        return Response(SimilarSerializer(answer, context=self.get_serializer_context()).data)
+
+
+def results_of(neighbours: list[indexing.Neighbour]) -> list[Hit]:
+    """Neighbours with all that a serializer of results reads; those that have gone are left out."""
+    segments = (
+        Segment.objects.select_related("image__product__category")
+        .prefetch_related("image__product__tags", "image__product__sizes")
+        .in_bulk([neighbour.segment_id for neighbour in neighbours])
+    )
+    return [
+        Hit(rank=rank, similarity=item.similarity, segment=segments[item.segment_id])
+        for rank, item in enumerate(neighbours)
+        if item.segment_id in segments
+    ]
+
+
+# --- Index ----------------------------------------------------------------------------------
+
+
+class IndexView(APIView):
+    """How the index stands."""
+
+    permission_classes = [AllowAny]
+
+    @extend_schema(responses=IndexStatusSerializer)
+    def get(self, request: Request) -> Response:
+        return Response(IndexStatusSerializer(indexing.status(indexing.serving_embedder())).data)
+
+
+class RebuildView(APIView):
+    permission_classes = [needs("similarity.rebuild_index")]
+
+    @extend_schema(request=None, responses={202: RunSerializer})
+    def post(self, request: Request) -> Response:
+        """Have a worker build the index anew; searches go on meanwhile."""
+        return Response(RunSerializer(services.start_rebuild(asker(request))).data, status=202)
+
+
+class IndexBuildViewSet(viewsets.ReadOnlyModelViewSet[IndexBuild]):
+    """Builds of the index, the last good ones being kept to go back to."""
+
+    queryset = IndexBuild.objects.select_related("embedder")
+    serializer_class = IndexBuildSerializer
+    permission_classes = [needs("similarity.rebuild_index")]
+    filterset_fields = ("state",)
+    ordering_fields = ("created_at", "seconds")
+
+    @extend_schema(request=None)
+    @action(detail=True, methods=["post"])
+    def activate(self, request: Request, **_: Any) -> Response:
+        """Let this build serve: the way back after a bad one."""
+        build = self.get_object()
+        services.roll_back(build)
+        return Response(self.get_serializer(build).data)
+
+
+# --- Health ---------------------------------------------------------------------------------
+
+
+class NotReady(APIException):
+    status_code = 503
+    default_code = "not_ready"
+
+
+class LiveView(APIView):
+    permission_classes = [AllowAny]
+    authentication_classes: list[Any] = []
+
+    @extend_schema(responses=HealthSerializer)
+    def get(self, request: Request) -> Response:
+        """Whether this process answers at all."""
+        return Response({"status": "ok"})
+
+
+class ReadyView(APIView):
+    permission_classes = [AllowAny]
+    authentication_classes: list[Any] = []
+
+    @extend_schema(responses=HealthSerializer)
+    def get(self, request: Request) -> Response:
+        """Whether a search would be answered: database, models and index. Otherwise 503."""
+        if reasons := services.readiness():
+            raise NotReady(" ".join(f"{part}: {reason}" for part, reason in reasons.items()))
+        return Response({"status": "ok"})
