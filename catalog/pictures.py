@@ -38,11 +38,11 @@ def open_picture(name: str, *, crop: Pixels | None = None, width: int | None = N
         return default_storage.open(path)
 
 
-def forget(sender: Any, file: Any, **_: Any) -> None:
+def forget(sender: Any, file: Any, **signal: Any) -> None:
     """Delete what was derived from a picture that has been deleted (a signal's receiver)."""
     folder = _derived(file.name)
     try:
-        _, names = default_storage.listdir(folder)
+        names = default_storage.listdir(folder)[1]
     except FileNotFoundError:
         return
     for name in names:

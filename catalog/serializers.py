@@ -54,7 +54,8 @@ class NamesField(serializers.ListField):
     child = serializers.CharField(max_length=100)
 
     def get_attribute(self, instance: Any) -> list[str]:
-        return sorted(item.name for item in super().get_attribute(instance).all())
+        related: Any = super().get_attribute(instance)
+        return sorted(item.name for item in related.all())
 
     def to_representation(self, data: list[str]) -> list[str]:
         return data
@@ -86,7 +87,7 @@ class ProductSerializer(serializers.ModelSerializer[Product]):
 
     class Meta:
         model = Product
-        fields = (
+        fields: tuple[str, ...] = (
             "reference",
             "name",
             "description",

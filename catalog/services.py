@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.files.base import ContentFile
 from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 
+from accounts.models import User
 from catalog.models import Category, OriginalImage, Product, Segment, Size, Tag
+
+Named = TypeVar("Named", Tag, Size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ def add_image(
     *,
     source: OriginalImage.Source = OriginalImage.Source.UPLOAD,
     source_name: str = "",
-    owner: AbstractBaseUser | None = None,
+    owner: User | None = None,
     product: Product | None = None,
     identifier: str = "",
 ) -> tuple[OriginalImage, bool]:
@@ -84,9 +86,12 @@ def _join(image: OriginalImage, product: Product | None) -> None:
 
 
 @transaction.atomic
-def replace_segments(image: OriginalImage, found: Sequence[Found]) -> list[Segment]:
-    """Put what was found, best first, in the place of the image's segments."""
-    image.segments.all().delete()
+def replace_segments(found: Mapping[OriginalImage, Sequence[Found]]) -> list[Segment]:
+    """Put what was found in images, best first, in the place of the segments that they had.
+
+    Gives the new segments: image by image, in the order given.
+    """
+    Segment.objects.filter(image__in=found).delete()
     return Segment.objects.bulk_create(
         Segment(
             identifier=f"{image.identifier}_segment_{number}",
@@ -100,7 +105,8 @@ def replace_segments(image: OriginalImage, found: Sequence[Found]) -> list[Segme
             score=item.score,
             detector=item.detector,
         )
-        for number, item in enumerate(found)
+        for image, items in found.items()
+        for number, item in enumerate(items)
     )
 
 
@@ -125,9 +131,10 @@ def save_product(
         product.category = category_named(category)
     product.full_clean()
     product.save()
-    for names, model, relation in ((tags, Tag, product.tags), (sizes, Size, product.sizes)):
-        if names is not None:
-            relation.set(named(model, names))
+    if tags is not None:
+        product.tags.set(named(Tag, tags))
+    if sizes is not None:
+        product.sizes.set(named(Size, sizes))
     return product
 
 
@@ -140,8 +147,9 @@ def category_named(name: str) -> Category | None:
     return category
 
 
-def named(model: type[Tag] | type[Size], names: Iterable[str]) -> list[Any]:
+def named(model: type[Named], names: Iterable[str]) -> list[Named]:
     """The tags, or sizes, of those names, made where they are new."""
     wanted = {name.strip() for name in names if name.strip()}
-    model.objects.bulk_create([model(name=name) for name in sorted(wanted)], ignore_conflicts=True)
-    return list(model.objects.filter(name__in=wanted))
+    rows = model._default_manager
+    rows.bulk_create([model(name=name) for name in sorted(wanted)], ignore_conflicts=True)
+    return list(rows.filter(name__in=wanted))

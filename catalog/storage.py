@@ -20,6 +20,6 @@ class AtomicFileSystemStorage(FileSystemStorage):
         super().__init__(*args, **{"allow_overwrite": True, **kwargs})
 
     def _save(self, name: str, content: Any) -> str:
-        temporary = super()._save(f"{name}.{secrets.token_hex(6)}.part", content)
+        temporary = super()._save(f"{name}.{secrets.token_hex(6)}.part", content)  # type: ignore[misc]
         Path(self.path(temporary)).replace(self.path(name))
         return name

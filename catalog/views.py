@@ -128,7 +128,7 @@ class ImageViewSet(
     def file(self, request: Request, **_: Any) -> HttpResponseBase:
         """The picture itself."""
         image = self.get_object()
-        return picture_response(request, image.file.name, image.sha256[:16])
+        return picture_response(request, str(image.file.name), image.sha256[:16])
 
 
 class SegmentViewSet(viewsets.ReadOnlyModelViewSet[Segment]):
@@ -148,4 +148,6 @@ class SegmentViewSet(viewsets.ReadOnlyModelViewSet[Segment]):
         """The garment's own picture, cut along its box."""
         segment = self.get_object()
         image = segment.image
-        return picture_response(request, image.file.name, image.sha256[:16], crop=segment.pixels)
+        return picture_response(
+            request, str(image.file.name), image.sha256[:16], crop=segment.pixels
+        )

@@ -1,0 +1,426 @@
+"""Uploads, runs and index builds in the admin. What is done here is done by `services`.
+
+Queries are not here: a shopper's photo is nobody else's to look at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.defaultfilters import filesizeformat
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
+
+from catalog.admin import ImageAdmin as CatalogImageAdmin
+from catalog.admin import LookOnly, ModelAdmin, TabularInline, badge, link_to
+from catalog.admin import ProductAdmin as CatalogProductAdmin
+from catalog.models import OriginalImage, Product
+from catalog.services import Picture
+from similarity import indexing, services
+from similarity.engine.errors import BadImage, EngineError
+from similarity.errors import NotDescribed, Refused
+from similarity.models import Embedder, IndexBuild, Run
+
+
+class Operated(ModelAdmin):
+    """Rows that something can be done to: by an action on the list, by a button on their page."""
+
+    def fitting(self, row: Any) -> Collection[str]:
+        """Names of the actions that make sense for a row as it stands."""
+        raise NotImplementedError
+
+    def operate(self, request: HttpRequest, rows: Iterable[Any], act: Callable[[Any], str]) -> None:
+        """Do it to each row, and tell of each what came of it, or why nothing did."""
+        for row in rows:
+            name, level = str(row), messages.SUCCESS
+            try:
+                outcome = act(row)
+            except (Refused, EngineError) as error:
+                outcome, level = str(error), messages.WARNING
+            self.message_user(request, f"{name}: {outcome}", level)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        if row := kwargs.get("obj"):
+            fitting = self.fitting(row)
+            context["operations"] = [
+                (name, description)
+                for name, description in self.get_action_choices(request, [])
+                if name in fitting
+            ]
+        return super().render_change_form(request, context, *args, **kwargs)
+
+
+# --- Uploads --------------------------------------------------------------------------------
+
+NamedPicture = tuple[str, Picture]
+
+
+class PictureField(forms.FileField):
+    """A picture's file, as a NamedPicture; what the intake has against it is the field's error."""
+
+    widget = forms.FileInput(attrs={"accept": "image/*"})
+
+    def clean(self, data: Any, initial: Any = None) -> Any:
+        if not (file := super().clean(data, initial)):
+            return None
+        try:
+            return file.name, services.take_in(file.read())
+        except BadImage as error:
+            raise ValidationError(f"{file.name}: {error}", code=error.code) from error
+
+
+class ManyFiles(forms.FileInput):
+    allow_multiple_selected = True
+
+
+class PicturesField(PictureField):
+    """Any number of pictures' files, as a list of NamedPicture."""
+
+    widget = ManyFiles(attrs={"accept": "image/*"})
+
+    def clean(self, data: Any, initial: Any = None) -> Any:
+        pictures, errors = [], []
+        for file in data or ():
+            try:
+                pictures.append(super().clean(file, initial))
+            except ValidationError as error:
+                errors.append(error)
+        if errors:
+            raise ValidationError(errors)
+        return pictures
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool(data)
+
+
+def add_picture(request: HttpRequest, named: NamedPicture, product: Product | None) -> int:
+    """Start the upload of a picture, and tell what becomes of it; the image's key."""
+    name, picture = named
+    upload = services.start_upload(
+        picture,
+        source_name=name,
+        owner=request.user,  # type: ignore[arg-type]  # nobody else gets into the admin
+        product=product,
+    )
+    if product is not None and upload.image.product != product:
+        messages.warning(request, f"{name} is a picture of {upload.image.product}, and stays it.")
+    elif not upload.is_new:
+        messages.info(request, f"{name} was in the catalogue already.")
+    else:
+        messages.info(request, f"{name} is in. Its garments are being looked for.")
+    return upload.image.pk
+
+
+class ProductForm(forms.ModelForm):  # type: ignore[type-arg]
+    pictures = PicturesField(
+        label="Add pictures", required=False, help_text="Their garments are found by themselves."
+    )
+
+
+@admin.register(Product)
+class ProductAdmin(CatalogProductAdmin):
+    form = ProductForm
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        if not self._may_upload(request):
+            return fieldsets
+        return [*fieldsets, ("Pictures", {"fields": ("pictures",)})]
+
+    def _may_upload(self, request: HttpRequest) -> bool:
+        return request.user.has_perms(["catalog.change_product", "catalog.add_originalimage"])
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        if self._may_upload(request):
+            for named in form.cleaned_data["pictures"]:
+                add_picture(request, named, form.instance)
+
+    def view_on_site(self, product: Product) -> str | None:
+        try:
+            return reverse("garment", args=[services.main_segment(product).identifier])
+        except NotDescribed:
+            return None
+
+
+class UploadForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A new image: the file says all that is to be known of it but its product."""
+
+    picture = PictureField()
+
+    class Meta:
+        model = OriginalImage
+        fields = ("product",)
+
+
+class RunInline(TabularInline):
+    """How an image was looked at, the latest time first."""
+
+    model = Run
+    fields = readonly_fields = (
+        "kind",
+        "state_badge",
+        "error_message",
+        "requested_by",
+        "created_at",
+        "took",
+    )
+    extra = 0
+    can_delete = False
+    show_change_link = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).select_related("requested_by")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @admin.display(description="state")
+    def state_badge(self, run: Run) -> SafeString:
+        return badge(run.state, run.get_state_display())
+
+    @admin.display
+    def took(self, run: Run) -> str | None:
+        return duration(run)
+
+
+@admin.register(OriginalImage)
+class ImageAdmin(Operated, CatalogImageAdmin):
+    actions = ("describe_again",)
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        if obj is None:
+            kwargs["form"] = UploadForm
+        return super().get_form(request, obj, change, **kwargs)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is None:
+            return [(None, {"fields": ("picture", "product")})]
+        return super().get_fieldsets(request, obj)
+
+    def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
+        return () if obj is None else (*super().get_inlines(request, obj), RunInline)
+
+    def save_model(self, request: HttpRequest, obj: OriginalImage, form: Any, change: bool) -> None:
+        if change:
+            super().save_model(request, obj, form, change)
+        else:
+            obj.pk = add_picture(request, form.cleaned_data["picture"], obj.product)
+            obj.refresh_from_db()
+
+    def fitting(self, row: OriginalImage) -> Collection[str]:
+        return {"describe_again"}
+
+    @admin.action(description="Find garments again", permissions=["change"])
+    def describe_again(self, request: HttpRequest, images: QuerySet[OriginalImage]) -> None:
+        def act(image: OriginalImage) -> str:
+            services.describe_again(image, request.user)  # type: ignore[arg-type]
+            return "Its garments are being looked for again."
+
+        self.operate(request, images, act)
+
+
+# --- Runs -----------------------------------------------------------------------------------
+
+
+def duration(run: Run) -> str | None:
+    """How long a run has worked, if it has ended."""
+    if run.started_at is None or run.finished_at is None:
+        return None
+    return f"{(run.finished_at - run.started_at).total_seconds():.1f} s"
+
+
+@admin.register(Run)
+class RunAdmin(Operated, LookOnly):
+    list_display = (
+        "name",
+        "kind",
+        "state_badge",
+        "step",
+        "bar",
+        "requested_by",
+        "image_link",
+        "error_message",
+        "created_at",
+        "took",
+    )
+    list_filter = ("kind", "state", "created_at")
+    list_select_related = ("image", "requested_by")
+    list_per_page = 50
+    show_full_result_count = False
+    search_fields = ("id", "image__identifier")
+    search_help_text = "Id, or an image's identifier"
+    actions = ("cancel", "run_again")
+    fieldsets = (
+        (None, {"fields": ("id", "kind", "requested_by", "image", "segment", "options")}),
+        ("State", {"fields": ("state_badge", "step", "bar", "error_message", "error_code")}),
+        ("Worker", {"fields": ("attempts", "worker", "heartbeat", "cancel_requested")}),
+        ("When", {"fields": ("created_at", "queued_at", "started_at", "finished_at", "took")}),
+    )
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("similarity.change_run")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """By permission: a person's runs are deleted together with the person."""
+        return request.user.has_perm("similarity.delete_run")
+
+    def fitting(self, row: Run) -> Collection[str]:
+        if not row.has_ended:
+            return {"cancel"}
+        return set() if row.state == Run.State.DONE else {"run_again"}
+
+    @admin.action(permissions=["operate"])
+    def cancel(self, request: HttpRequest, runs: QuerySet[Run]) -> None:
+        def act(run: Run) -> str:
+            services.cancel(run)
+            return "Cancelled." if run.has_ended else "It will stop at its next checkpoint."
+
+        self.operate(request, runs, act)
+
+    @admin.action(permissions=["operate"])
+    def run_again(self, request: HttpRequest, runs: QuerySet[Run]) -> None:
+        def act(run: Run) -> str:
+            services.run_again(run)
+            return "It waits for a worker."
+
+        self.operate(request, runs, act)
+
+    @admin.display(description="run", ordering="pk")
+    def name(self, run: Run) -> str:
+        return str(run.pk)[:8]
+
+    @admin.display(description="state", ordering="state")
+    def state_badge(self, run: Run) -> SafeString:
+        return badge(run.state, run.get_state_display())
+
+    @admin.display(description="progress", ordering="progress")
+    def bar(self, run: Run) -> SafeString:
+        return format_html(
+            '<progress value="{}">{}</progress>', run.progress, f"{run.progress:.0%}"
+        )
+
+    @admin.display(description="image")
+    def image_link(self, run: Run) -> SafeString | None:
+        return link_to(run.image)
+
+    @admin.display
+    def took(self, run: Run) -> str | None:
+        return duration(run)
+
+
+# --- Index ----------------------------------------------------------------------------------
+
+
+@admin.register(IndexBuild)
+class IndexBuildAdmin(Operated, LookOnly):
+    list_display = (
+        "title",
+        "embedder",
+        "engine",
+        "state_badge",
+        "count",
+        "files",
+        "took",
+        "settings",
+        "created_at",
+    )
+    list_filter = ("state", "embedder")
+    list_select_related = ("embedder",)
+    list_per_page = 50
+    show_full_result_count = False
+    search_fields = ("name",)
+    actions = ("serve",)
+    fieldsets = (
+        (None, {"fields": ("title", "embedder", "engine", "settings", "run", "created_at")}),
+        ("Outcome", {"fields": ("state_badge", "problem", "count", "files", "took")}),
+    )
+
+    def has_rebuild_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("similarity.rebuild_index")
+
+    def fitting(self, row: IndexBuild) -> Collection[str]:
+        ready = row.state == IndexBuild.State.READY
+        return {"serve"} if ready and not indexing.is_serving(row) else set()
+
+    @admin.action(description="Serve this build (roll back)", permissions=["rebuild"])
+    def serve(self, request: HttpRequest, builds: QuerySet[IndexBuild]) -> None:
+        def act(build: IndexBuild) -> str:
+            services.roll_back(build)
+            return "It serves now."
+
+        if len(builds) == 1:
+            self.operate(request, builds, act)
+        else:
+            self.message_user(request, "Choose exactly one build to serve.", messages.ERROR)
+
+    def get_urls(self) -> list[URLPattern]:
+        rebuild = self.admin_site.admin_view(require_POST(self.rebuild))
+        return [
+            path("rebuild/", rebuild, name="similarity_indexbuild_rebuild"),
+            *super().get_urls(),
+        ]
+
+    def rebuild(self, request: HttpRequest) -> HttpResponse:
+        """The button above the list: have the index built anew."""
+        if not self.has_rebuild_permission(request):
+            raise PermissionDenied
+        run = services.start_rebuild(request.user)  # type: ignore[arg-type]
+        self.message_user(request, format_html("The index is being built anew: {}.", link_to(run)))
+        return HttpResponseRedirect(reverse("admin:similarity_indexbuild_changelist"))
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        may = {"has_rebuild_permission": self.has_rebuild_permission(request)}
+        return super().changelist_view(request, {**may, **(extra_context or {})})
+
+    @admin.display(description="build", ordering="name")
+    def title(self, build: IndexBuild) -> str:
+        return str(build)
+
+    @admin.display(description="state", ordering="state")
+    def state_badge(self, build: IndexBuild) -> SafeString:
+        if indexing.is_serving(build):
+            return badge("serving", "Serving")
+        return badge(build.state, build.get_state_display())
+
+    @admin.display(description="size", ordering="size")
+    def files(self, build: IndexBuild) -> str:
+        return filesizeformat(build.size)
+
+    @admin.display(ordering="seconds")
+    def took(self, build: IndexBuild) -> str:
+        return f"{build.seconds:.1f} s"
+
+    @admin.display(description="parameters")
+    def settings(self, build: IndexBuild) -> str:
+        return ", ".join(f"{name} {value}" for name, value in build.parameters.items())
+
+
+@admin.register(Embedder)
+class EmbedderAdmin(LookOnly):
+    list_display = ("name", "fingerprint", "dim", "vectors", "created_at")
+    fields = ("name", "fingerprint", "dim", "vectors", "created_at")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        embedders = super().get_queryset(request)
+        counted: QuerySet[Any] = embedders.annotate(vector_count=Count("embeddings"))
+        return counted
+
+    @admin.display(ordering="vector_count")
+    def vectors(self, embedder: Any) -> int:
+        return int(embedder.vector_count)

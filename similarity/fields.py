@@ -9,7 +9,7 @@ from django.db import models
 from numpy.typing import NDArray
 
 
-class VectorField(models.BinaryField):
+class VectorField(models.BinaryField):  # type: ignore[type-arg]
     """A vector, shape (dim,), kept as its little-endian float32 bytes: 4 per dimension."""
 
     def from_db_value(self, value: bytes | None, *_: Any) -> NDArray[np.float32] | None:

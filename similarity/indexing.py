@@ -17,7 +17,7 @@ from django.db.models import Max, Q, QuerySet
 
 from catalog.models import Product, Segment
 from similarity import backends
-from similarity.engine import Hit, Keys, Vectors
+from similarity.engine import BACKENDS, Hit, Keys, Vectors
 from similarity.engine.builds import BuildStore, Manifest, ServingBuild
 from similarity.models import Embedder, Embedding, IndexBuild, Run
 
@@ -221,7 +221,7 @@ def forget() -> None:
 
 def build_store(embedder: Embedder) -> BuildStore:
     """Where the builds of an embedder lie."""
-    return BuildStore(settings.INDEX_DIR / embedder.key)
+    return BuildStore(settings.INDEX_DIR / embedder.key, {*BACKENDS["index"], settings.INDEX})
 
 
 def last_embedding(manifest: Manifest) -> int:
@@ -315,7 +315,13 @@ class IndexStatus:
     """What is wrong with the build that ought to serve, if anything."""
 
     @property
+    def is_complete(self) -> bool:
+        """Whether the index holds all there is."""
+        return self.newer == 0 and self.problem is None
+
+    @property
     def needs_rebuild(self) -> bool:
+        """Whether scanning what is newer has become slow, or the index is broken."""
         return self.newer > settings.INDEX_TAIL_LIMIT or self.problem is not None
 
 

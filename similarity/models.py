@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -88,10 +89,13 @@ class Query(models.Model):
 class RunQuerySet(models.QuerySet["Run"]):
     """The arrows between a run's states. Each is one conditional UPDATE: who gets it, has it."""
 
-    def claim(self, pk: uuid.UUID, worker: str) -> Run | None:
-        """Take a pending run to work on; None if it is not, or no longer, to be had."""
+    def claim(self, pks: Iterable[uuid.UUID], worker: str) -> list[Run]:
+        """Take pending runs to work on; those that are not, or no longer, to be had are left out.
+
+        `worker` is a name that nobody has used before: it tells this claim from any other.
+        """
         now = timezone.now()
-        taken = self.filter(pk=pk, state=Run.State.PENDING).update(
+        self.filter(pk__in=list(pks), state=Run.State.PENDING).update(
             state=Run.State.RUNNING,
             worker=worker,
             attempts=F("attempts") + 1,
@@ -100,29 +104,39 @@ class RunQuerySet(models.QuerySet["Run"]):
             step="",
             progress=0.0,
         )
-        return self.select_related("image", "query", "segment__image").get(pk=pk) if taken else None
+        claimed = self.filter(worker=worker, pk__in=list(pks))
+        return list(claimed.select_related("image", "query", "segment__image"))
 
-    def mine(self, run: Run) -> RunQuerySet:
-        """The run while it is still being worked on by whoever claimed this very object."""
+    def mine(self, *runs: Run) -> RunQuerySet:
+        """The runs, of one claim, that are still being worked on by whoever claimed them."""
         return self.filter(
-            pk=run.pk, state=Run.State.RUNNING, worker=run.worker, attempts=run.attempts
+            pk__in=[run.pk for run in runs],
+            state=Run.State.RUNNING,
+            worker__in={run.worker for run in runs},
         )
 
-    def report(self, run: Run, step: str, progress: float) -> bool:
-        """Say how far a running run is; False if it must stop (cancelled, or taken away)."""
-        return bool(
-            self.mine(run)
-            .filter(cancel_requested=False)
-            .update(step=step, progress=progress, heartbeat=timezone.now())
+    def report(self, runs: Sequence[Run], step: str, progress: float) -> list[Run]:
+        """Say how far running runs of one claim are.
+
+        Gives those that may go on: the others were cancelled or taken away.
+        """
+        return self._advance(runs, step=step, progress=progress, heartbeat=timezone.now())
+
+    def finish(self, runs: Sequence[Run]) -> list[Run]:
+        """RUNNING → DONE, for those that may; the others must stop."""
+        return self._advance(
+            runs, state=Run.State.DONE, step="", progress=1.0, finished_at=timezone.now()
         )
 
-    def finish(self, run: Run) -> bool:
-        """RUNNING → DONE; False if it must stop instead."""
-        return bool(
-            self.mine(run)
-            .filter(cancel_requested=False)
-            .update(state=Run.State.DONE, step="", progress=1.0, finished_at=timezone.now())
+    def _advance(self, runs: Sequence[Run], **changes: Any) -> list[Run]:
+        advanced = self.mine(*runs).filter(cancel_requested=False).update(**changes)
+        if advanced == len(runs):
+            return list(runs)
+        changed = self.filter(
+            pk__in=[run.pk for run in runs], worker__in={run.worker for run in runs}, **changes
         )
+        kept = set(changed.values_list("pk", flat=True))
+        return [run for run in runs if run.pk in kept]
 
     def fail(self, run: Run, code: str, message: str) -> bool:
         """RUNNING → FAILED, with a code for programs and a sentence for people."""

@@ -9,21 +9,25 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import socket
-import threading
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from typing import BinaryIO, cast
 
+import numpy as np
 from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
+from django.db.models.fields.files import FieldFile
 from PIL.Image import Image
 
 from catalog.filters import ProductFilter
-from catalog.models import OriginalImage, Product
+from catalog.models import OriginalImage, Product, Segment
 from catalog.services import Found, replace_segments
 from similarity import backends, indexing
 from similarity.engine import Box, Detection, Vectors
@@ -36,14 +40,15 @@ from similarity.models import Embedder, Embedding, Hit, Run
 logger = logging.getLogger("similarity.pipeline")
 
 
-def worker_name() -> str:
-    """This process and thread, as a run's row names its worker."""
-    return f"{socket.gethostname()[:60]}:{os.getpid()}:{threading.get_ident()}"
+def claim(pks: Iterable[uuid.UUID]) -> list[Run]:
+    """Take those of the runs that are to be had, for this process to carry out."""
+    worker = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
+    return Run.objects.claim(pks, worker)
 
 
 def execute(pk: uuid.UUID) -> None:
     """Claim a run and carry it out; nothing happens if it is not to be had."""
-    if run := Run.objects.claim(pk, worker_name()):
+    for run in claim([pk]):
         carry_out(run)
 
 
@@ -79,27 +84,27 @@ def fail(run: Run, code: str, message: str) -> None:
     """End a run as failed, and with it an image that no run has described."""
     with transaction.atomic():
         if Run.objects.fail(run, code, message) and run.kind == Run.Kind.UPLOAD:
-            OriginalImage.objects.filter(
-                pk=run.image_id, status=OriginalImage.Status.PENDING
-            ).update(status=OriginalImage.Status.FAILED, problem=message[:300])
+            OriginalImage.objects.filter(runs=run, status=OriginalImage.Status.PENDING).update(
+                status=OriginalImage.Status.FAILED, problem=message[:300]
+            )
 
 
 def discard(run: Run) -> None:
     """Undo what a cancelled upload has left: an image that no run has described."""
     if run.kind == Run.Kind.UPLOAD:
-        images = OriginalImage.objects.filter(pk=run.image_id)
+        images = OriginalImage.objects.filter(runs=run)
         images.exclude(status=OriginalImage.Status.READY).delete()
 
 
 def checkpoint(run: Run, step: str, progress: float) -> None:
     """Report how far a run is; raises Cancelled or LostRun if it must stop here."""
-    if not Run.objects.report(run, step, progress):
+    if not Run.objects.report([run], step, progress):
         stop(run)
 
 
 def finish(run: Run) -> None:
     """End a run as done, in the transaction that writes its outcome; raises as `checkpoint`."""
-    if not Run.objects.finish(run):
+    if not Run.objects.finish([run]):
         stop(run)
 
 
@@ -109,7 +114,13 @@ def stop(run: Run) -> None:
     raise Cancelled if cancelled else LostRun
 
 
-# --- Uploads: find the garments of an image and describe them --------------------------------
+def stored(picture: FieldFile) -> Image:
+    """A picture that the intake has stored."""
+    with picture.open("rb"):
+        return open_stored(cast(BinaryIO, picture))
+
+
+# --- Uploads: find the garments of images and describe them -----------------------------------
 
 
 @dataclass
@@ -123,12 +134,30 @@ class Upload:
     vectors: Vectors | None = None
 
 
+def describe(run: Run) -> None:
+    """Find the garments of one image and describe them."""
+    describe_all([run])
+
+
+def describe_all(runs: Sequence[Run], pool: Executor | None = None) -> None:
+    """The same for many runs of one claim: crops are embedded in one batch, rows written at once.
+
+    With a pool, pictures are read and detected side by side. What goes wrong with one upload is
+    written in its row, and leaves the others alone.
+    """
+    uploads = [Upload(run) for run in runs]
+    for name, progress, step in (("reading", 0.1, read), ("detecting", 0.3, detect)):
+        uploads = _reported(uploads, name, progress)
+        uploads = _each(step, uploads, pool)
+    uploads = _embedded(_reported(uploads, "embedding", 0.7))
+    _stored(_reported(uploads, "storing", 0.9))
+
+
 def read(upload: Upload) -> None:
     image = upload.run.image
     if image is None:
         raise Refused("The image has been deleted.")
-    with image.file.open("rb") as file:
-        upload.picture = open_stored(file)
+    upload.picture = stored(image.file)
 
 
 def detect(upload: Upload) -> None:
@@ -147,18 +176,24 @@ def embed(uploads: Sequence[Upload]) -> None:
         start += len(upload.crops)
 
 
-def store(upload: Upload) -> None:
-    """Write segments, embeddings and DONE: all, or nothing."""
-    run, image = upload.run, upload.run.image
-    assert image is not None
-    assert upload.vectors is not None
+def store(uploads: Sequence[Upload]) -> list[Upload]:
+    """Write segments, embeddings and DONE: all, or nothing. Gives those that had to stop."""
     with transaction.atomic():
-        finish(run)
-        segments = replace_segments(image, [_found(item) for item in upload.detections])
-        add_embeddings(segments, upload.vectors)
-        OriginalImage.objects.filter(pk=image.pk).update(
+        done = {run.pk for run in Run.objects.finish([upload.run for upload in uploads])}
+        finished = [upload for upload in uploads if upload.run.pk in done]
+        segments = replace_segments(
+            {
+                upload.run.image: [_found(item) for item in upload.detections]
+                for upload in finished
+                if upload.run.image is not None
+            }
+        )
+        if segments:
+            add_embeddings(segments, np.concatenate([upload.vectors for upload in finished]))
+        OriginalImage.objects.filter(pk__in=[upload.run.image_id for upload in finished]).update(
             status=OriginalImage.Status.READY, problem=""
         )
+    return [upload for upload in uploads if upload.run.pk not in done]
 
 
 def _found(detection: Detection) -> Found:
@@ -171,7 +206,7 @@ def _found(detection: Detection) -> Found:
     )
 
 
-def add_embeddings(segments: Sequence[object], vectors: Vectors) -> None:
+def add_embeddings(segments: Sequence[Segment], vectors: Vectors) -> None:
     """Add the vectors of new segments, inside the caller's transaction.
 
     The embedder's row is locked until that commits, so ids are given in the order of commits:
@@ -185,48 +220,52 @@ def add_embeddings(segments: Sequence[object], vectors: Vectors) -> None:
     )
 
 
-READ = ("reading", 0.1, read)
-DETECT = ("detecting", 0.3, detect)
-
-
-def describe(run: Run) -> None:
-    """One upload, through all steps."""
-    upload = Upload(run)
-    for name, progress, step in (READ, DETECT):
-        checkpoint(run, name, progress)
-        step(upload)
-    checkpoint(run, "embedding", 0.7)
-    embed([upload])
-    store(upload)
-
-
-def describe_all(runs: Sequence[Run], pool: Executor) -> None:
-    """Many claimed uploads: read and detected side by side, embedded in one batch.
-
-    What goes wrong with one is written in its row and leaves the others alone.
-    """
-    uploads = [Upload(run) for run in runs]
-    for name, progress, step in (READ, DETECT):
-        uploads = _surviving(uploads, lambda u, n=name, p=progress: checkpoint(u.run, n, p))
-        outcomes = {id(upload): pool.submit(step, upload) for upload in uploads}
-        uploads = _surviving(uploads, lambda u, o=outcomes: o[id(u)].result())
-    uploads = _surviving(uploads, lambda upload: checkpoint(upload.run, "embedding", 0.7))
-    try:
-        embed(uploads)
-    except Exception:
-        logger.exception("A batch of %d could not be embedded: one by one instead", len(uploads))
-        uploads = _surviving(uploads, lambda upload: embed([upload]))
-    _surviving(uploads, store)
-
-
-def _surviving(uploads: list[Upload], act: Callable[[Upload], object]) -> list[Upload]:
-    """Those for which it went well; the others have ended."""
-    well = []
+def _reported(uploads: list[Upload], step: str, progress: float) -> list[Upload]:
+    """Those that may go on; the others have ended."""
+    alive = {run.pk for run in Run.objects.report([u.run for u in uploads], step, progress)}
     for upload in uploads:
+        if upload.run.pk not in alive:
+            with guarded(upload.run):
+                stop(upload.run)
+    return [upload for upload in uploads if upload.run.pk in alive]
+
+
+def _each(
+    step: Callable[[Upload], None], uploads: list[Upload], pool: Executor | None
+) -> list[Upload]:
+    """Those with which the step went well; the others have ended."""
+    results = [
+        pool.submit(step, upload).result if pool else partial(step, upload) for upload in uploads
+    ]
+    well = []
+    for upload, result in zip(uploads, results, strict=True):
         with guarded(upload.run):
-            act(upload)
+            result()
             well.append(upload)
     return well
+
+
+def _embedded(uploads: list[Upload]) -> list[Upload]:
+    """Those whose crops have vectors now; one that cannot be embedded spoils no batch."""
+    try:
+        embed(uploads)
+    except Exception:  # noqa: BLE001  (whatever it is, it comes up again below, and is logged)
+        return _each(lambda upload: embed([upload]), uploads, None)
+    return uploads
+
+
+def _stored(uploads: list[Upload]) -> None:
+    try:
+        stopped = store(uploads)
+    except Exception:
+        if len(uploads) > 1:
+            for upload in uploads:
+                _stored([upload])
+            return
+        raise
+    for upload in stopped:
+        with guarded(upload.run):
+            stop(upload.run)
 
 
 # --- Searches -------------------------------------------------------------------------------
@@ -255,11 +294,10 @@ def search(run: Run) -> None:
 
 def _query_vector(run: Run, embedder: Embedder) -> Vectors:
     if run.query is not None:
-        with run.query.file.open("rb") as file:
-            picture = open_stored(file)
+        picture = stored(run.query.file)
         if box := run.options.get("box"):
             picture = crop(picture, Box(*box))
-        return backends.embedder().embed([picture])[0]
+        return cast(Vectors, backends.embedder().embed([picture])[0])
     return segment_vector(run.segment_id, embedder)
 
 
@@ -268,8 +306,7 @@ def segment_vector(segment_id: int | None, embedder: Embedder) -> Vectors:
     row = Embedding.objects.filter(segment=segment_id, embedder=embedder).first()
     if row is None:
         raise NotDescribed("This garment has not been described yet. Try again in a moment.")
-    vector: Vectors = row.vector
-    return vector
+    return cast(Vectors, row.vector)
 
 
 def chosen_products(filters: dict[str, object]) -> QuerySet[Product] | None:
@@ -281,8 +318,7 @@ def detect_in_query(run: Run) -> None:
     """Find the garments of a query's photo: the hotspots of the search page."""
     assert run.query is not None
     checkpoint(run, "reading", 0.1)
-    with run.query.file.open("rb") as file:
-        picture = open_stored(file)
+    picture = stored(run.query.file)
     checkpoint(run, "detecting", 0.3)
     detections = backends.detector().detect(picture)
     with transaction.atomic():

@@ -16,7 +16,10 @@ from similarity.engine.errors import BadImage
 from similarity.engine.images import decode_base64
 from similarity.models import Hit, IndexBuild, Query, Run
 
-LIMIT = {"min_value": 1, "max_value": 100, "default": 20}
+
+def limit_field() -> serializers.IntegerField:
+    """How many results are asked for."""
+    return serializers.IntegerField(min_value=1, max_value=100, default=20)
 
 
 class PhotoField(serializers.Field[bytes, Any, Any, Any]):
@@ -28,7 +31,7 @@ class PhotoField(serializers.Field[bytes, Any, Any, Any]):
             if (data.size or 0) > limits.max_bytes:
                 megabytes = limits.max_bytes / 2**20
                 raise BadImage("file_too_large", f"The file is larger than {megabytes:g} MB.")
-            return data.read()
+            return bytes(data.read())
         if isinstance(data, str):
             return decode_base64(data, limits)
         raise serializers.ValidationError("Send a file, or its bytes as base64.")
@@ -171,7 +174,7 @@ class SearchRequestSerializer(serializers.Serializer[Any]):
         required=False,
         help_text="Reference of a product.",
     )
-    limit = serializers.IntegerField(**LIMIT)
+    limit = limit_field()
     box = serializers.ListField(
         child=serializers.FloatField(),
         min_length=4,
@@ -202,7 +205,7 @@ class SearchFormSerializer(SearchRequestSerializer):
 
 class DetectionSerializer(serializers.Serializer[Any]):
     box = serializers.ListField(child=serializers.FloatField(), min_length=4, max_length=4)
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
     score = serializers.FloatField()
 
 
@@ -222,7 +225,7 @@ class ResultSerializer(serializers.ModelSerializer[Hit]):
     """One result: the best garment of a product."""
 
     segment = serializers.CharField(source="segment.identifier")
-    label = serializers.CharField(source="segment.label")
+    label = serializers.CharField(source="segment.label")  # type: ignore[assignment]
     crop = serializers.SerializerMethodField()
     image = serializers.CharField(source="segment.image.identifier")
     box = serializers.SerializerMethodField()
@@ -290,7 +293,7 @@ class SearchSerializer(SearchSummarySerializer):
 class SimilarRequestSerializer(FiltersSerializer):
     """Parameters of a look for similar garments: how many, and the product filters."""
 
-    limit = serializers.IntegerField(**LIMIT)
+    limit = limit_field()
 
 
 class SimilarSerializer(serializers.Serializer[Any]):

@@ -5,25 +5,26 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.files.base import ContentFile
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
+from accounts.models import User
 from catalog.models import OriginalImage, Product, Segment
 from catalog.services import Picture, add_image
 from similarity import backends, indexing, pipeline
 from similarity.engine import Box
 from similarity.engine.errors import BrokenBuild, EngineError, MissingWeights
 from similarity.engine.fetch import fetch
-from similarity.engine.images import encode_jpeg, read_image
+from similarity.engine.images import encode_jpeg, open_stored, read_image
 from similarity.errors import (
     AlreadyEnded,
     BadBox,
@@ -33,7 +34,7 @@ from similarity.errors import (
     UrlsOff,
 )
 from similarity.indexing import Neighbour
-from similarity.models import Embedding, IndexBuild, Query, Run
+from similarity.models import Embedding, Hit, IndexBuild, Query, Run
 
 UNCLAIMED = dt.timedelta(seconds=30)
 """A pending run that no worker has claimed for so long is put into the queue once more."""
@@ -68,7 +69,7 @@ def start_upload(
     *,
     source: OriginalImage.Source = OriginalImage.Source.UPLOAD,
     source_name: str = "",
-    owner: AbstractBaseUser | None = None,
+    owner: User | None = None,
     product: Product | None = None,
     queued: bool = True,
 ) -> Upload:
@@ -89,6 +90,30 @@ def start_upload(
     return Upload(image, run, is_new)
 
 
+def describe_again(image: OriginalImage, asked_by: User | None = None) -> Run:
+    """Have an image's garments found and described anew; until then it keeps those it has.
+
+    Raises NotRepeatable while a run is at it already.
+    """
+    with transaction.atomic():
+        OriginalImage.objects.select_for_update().get(pk=image.pk)  # two who ask take turns
+        if image.runs.filter(
+            kind=Run.Kind.UPLOAD, state__in=[Run.State.PENDING, Run.State.RUNNING]
+        ).exists():
+            raise NotRepeatable("Its garments are being looked for already.")
+        run = Run.objects.create(kind=Run.Kind.UPLOAD, image=image, requested_by=asked_by)
+        _wait_again(run)
+        enqueue(run)
+    return run
+
+
+def _wait_again(run: Run) -> None:
+    """Let an image that failed wait for the run that gives it another chance."""
+    OriginalImage.objects.filter(runs=run, status=OriginalImage.Status.FAILED).update(
+        status=OriginalImage.Status.PENDING, problem=""
+    )
+
+
 # --- Searches -------------------------------------------------------------------------------
 
 
@@ -99,7 +124,7 @@ def fetch_image(url: str) -> bytes:
     return fetch(url, max_bytes=settings.MAX_UPLOAD_BYTES)
 
 
-def keep_query(picture: Picture, owner: AbstractBaseUser | None) -> Query:
+def keep_query(picture: Picture, owner: User | None) -> Query:
     """Keep a photo to search with, until it expires."""
     query = Query(
         sha256=picture.sha256,
@@ -119,7 +144,7 @@ def search(
     limit: int,
     box: Sequence[float] | None = None,
     filters: Mapping[str, Any] | None = None,
-    asked_by: AbstractBaseUser | None = None,
+    asked_by: User | None = None,
 ) -> Run:
     """Search with a photo, a box of it, or a known garment.
 
@@ -148,14 +173,11 @@ def search(
 
 def _begin(run: Run, *, here: bool) -> None:
     """Start a run: in this very process, or in a worker."""
+    run.save()
     if not here:
-        run.save()
         enqueue(run)
         return
-    run.state, run.attempts, run.worker = Run.State.RUNNING, 1, pipeline.worker_name()
-    run.started_at = run.heartbeat = timezone.now()
-    run.save()
-    pipeline.carry_out(run)
+    pipeline.execute(run.pk)
     run.refresh_from_db(
         fields=["state", "step", "progress", "finished_at", "error_code", "error_message"]
     )
@@ -177,18 +199,42 @@ def _detecting(query: Query) -> bool:
     ).exists()
 
 
-def similar(
-    segment: Segment, *, limit: int, filters: Mapping[str, Any] | None = None
-) -> list[Neighbour]:
+def similar(segment: Segment, *, limit: int, filters: Mapping[str, Any] | None = None) -> list[Hit]:
     """What is most like a known garment; leaves no trace. Raises NotDescribed."""
     embedder = indexing.serving_embedder()
-    return indexing.nearest(
+    neighbours = indexing.nearest(
         embedder,
         pipeline.segment_vector(segment.pk, embedder),
         limit=limit,
         products=pipeline.chosen_products(dict(filters or {})),
         leave_out=segment,
     )
+    return results_of(neighbours)
+
+
+def find_similar(data: bytes, *, limit: int) -> list[Hit]:
+    """What is most like the picture of those bytes; leaves no trace. Raises BadImage.
+
+    The picture goes the way that an uploaded one goes, through its stored JPEG.
+    """
+    embedder = indexing.serving_embedder()
+    picture = open_stored(io.BytesIO(take_in(data).jpeg))
+    vector = backends.embedder().embed([picture])[0]
+    return results_of(indexing.nearest(embedder, vector, limit=limit))
+
+
+def results_of(neighbours: Sequence[Neighbour]) -> list[Hit]:
+    """Neighbours with all that is shown of a result: no query for each. Not saved."""
+    segments = (
+        Segment.objects.select_related("image__product__category")
+        .prefetch_related("image__product__tags", "image__product__sizes")
+        .in_bulk([neighbour.segment_id for neighbour in neighbours])
+    )
+    return [
+        Hit(rank=rank, similarity=item.similarity, segment=segments[item.segment_id])
+        for rank, item in enumerate(neighbours)
+        if item.segment_id in segments
+    ]
 
 
 def forget_search(run: Run) -> None:
@@ -232,10 +278,7 @@ def run_again(run: Run) -> None:
     with transaction.atomic():
         if not Run.objects.reset(run.pk):
             raise NotRepeatable("Only a run that has failed or was cancelled can be run again.")
-        if run.image is not None:
-            OriginalImage.objects.filter(
-                pk=run.image_id, status=OriginalImage.Status.FAILED
-            ).update(status=OriginalImage.Status.PENDING, problem="")
+        _wait_again(run)
         enqueue(run)
     run.refresh_from_db()
 
@@ -281,10 +324,20 @@ def _sweep_lost() -> tuple[int, int]:
     return given_back, failed
 
 
+def is_stalled() -> bool:
+    """Whether runs wait while no worker has reported of any for a while."""
+    return (
+        Run.objects.filter(state=Run.State.PENDING).exists()
+        and not Run.objects.filter(
+            state=Run.State.RUNNING, heartbeat__gt=timezone.now() - UNCLAIMED
+        ).exists()
+    )
+
+
 # --- Index ----------------------------------------------------------------------------------
 
 
-def start_rebuild(asked_by: AbstractBaseUser | None = None) -> Run:
+def start_rebuild(asked_by: User | None = None) -> Run:
     """Have a worker build the index anew; a rebuild that is under way is the one."""
     with transaction.atomic():
         run = Run.objects.filter(
@@ -322,6 +375,12 @@ def readiness() -> dict[str, str]:
         except (EngineError, Refused, DatabaseError, OSError) as error:
             return {part: str(error)}
     return {}
+
+
+def probe_queue() -> None:
+    """Raises whatever the queue's driver raises if the queue cannot be reached."""
+    if not get_broker().ping():
+        raise ConnectionError("The queue does not answer.")
 
 
 def _probe_database() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Count, Max, Prefetch, Q, QuerySet
-from django.http import HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
@@ -55,7 +55,7 @@ class MaySearch(BasePermission):
         return request.user.is_authenticated or not settings.SEARCH_NEEDS_SIGN_IN
 
 
-def asker(request: Request) -> Any:
+def asker(request: HttpRequest | Request) -> Any:
     """Who asks, for the rows; None for a stranger."""
     return request.user if request.user.is_authenticated else None
 
@@ -101,7 +101,8 @@ class UploadViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, RunActions
         """Add one picture or many. Their garments are found in the background."""
         asked = UploadRequestSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        uploads, rejected = [], []
+        uploads: list[Run] = []
+        rejected: list[Any] = []
         for index, data in enumerate(asked.validated_data["images"]):
             try:
                 picture = services.take_in(data)
@@ -149,14 +150,10 @@ class SearchViewSet(
     permission_classes = [MaySearch]
 
     def get_queryset(self) -> QuerySet[Run]:
-        runs = super().get_queryset().visible_to(self.request.user)
+        runs = Run.objects.filter(kind=Run.Kind.SEARCH).visible_to(self.request.user)
         runs = runs.select_related("query", "segment")
         if self.action != "list":
-            return runs.prefetch_related(
-                Prefetch("hits", Hit.objects.select_related("segment__image__product__category")),
-                "hits__segment__image__product__tags",
-                "hits__segment__image__product__sizes",
-            )
+            return with_results(runs)
         if self.request.user.is_anonymous:
             raise NotAuthenticated
         runs = runs.filter(requested_by=self.request.user.pk)
@@ -176,15 +173,8 @@ class SearchViewSet(
         """Search. 201 with the results, or 202 with a link to ask for them a little later."""
         asked = SearchRequestSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        options = asked.validated_data
-        run = services.search(
-            **_source(options, request),
-            limit=options["limit"],
-            box=options.get("box"),
-            filters=options.get("filters"),
-            asked_by=asker(request),
-        )
-        run = self._await(run, options["wait"])
+        run = start_search(asked.validated_data, request)
+        run = self._await(run, asked.validated_data["wait"])
         return Response(self.get_serializer(run).data, status=201 if run.has_ended else 202)
 
     def _await(self, run: Run, seconds: float) -> Run:
@@ -199,7 +189,27 @@ class SearchViewSet(
         services.forget_search(instance)
 
 
-def _source(options: dict[str, Any], request: Request) -> dict[str, Any]:
+def with_results(runs: QuerySet[Run]) -> QuerySet[Run]:
+    """Searches with all that is shown of their results: no query per result."""
+    return runs.prefetch_related(
+        Prefetch("hits", Hit.objects.select_related("segment__image__product__category")),
+        "hits__segment__image__product__tags",
+        "hits__segment__image__product__sizes",
+    )
+
+
+def start_search(options: dict[str, Any], request: HttpRequest | Request) -> Run:
+    """Search as the validated data of a SearchRequestSerializer ask; raises what services do."""
+    return services.search(
+        **_source(options, request),
+        limit=options["limit"],
+        box=options.get("box"),
+        filters=options.get("filters"),
+        asked_by=asker(request),
+    )
+
+
+def _source(options: dict[str, Any], request: HttpRequest | Request) -> dict[str, Any]:
     """What to search with, as the service takes it."""
     if "segment" in options:
         return {"segment": options["segment"]}
@@ -211,7 +221,7 @@ def _source(options: dict[str, Any], request: Request) -> dict[str, Any]:
     return {"query": services.keep_query(services.take_in(data), asker(request))}
 
 
-def visible_query(pk: Any, request: Request) -> Query:
+def visible_query(pk: Any, request: HttpRequest | Request) -> Query:
     """A photo that whoever asks has searched with, or a stranger's; 404 for anybody else's."""
     queries = Query.objects.filter(expires_at__gt=timezone.now())
     return get_object_or_404(queries.filter(Q(owner=None) | Q(owner=request.user.pk)), pk=pk)
@@ -232,7 +242,7 @@ class QueryViewSet(mixins.RetrieveModelMixin, viewsets.GenericViewSet[Query]):
     def file(self, request: Request, **_: Any) -> HttpResponseBase:
         """The photo itself."""
         query = self.get_object()
-        return picture_response(request, query.file.name, query.sha256[:16], public=False)
+        return picture_response(request, str(query.file.name), query.sha256[:16], public=False)
 
 
 class SegmentViewSet(CatalogSegmentViewSet):
@@ -250,23 +260,9 @@ class SegmentViewSet(CatalogSegmentViewSet):
         options.is_valid(raise_exception=True)
         filters = dict(options.validated_data)
         limit = filters.pop("limit")
-        neighbours = services.similar(self.get_object(), limit=limit, filters=filters)
-        answer = {"results": results_of(neighbours)}
-        return Response(SimilarSerializer(answer, context=self.get_serializer_context()).data)
-
-
-def results_of(neighbours: list[indexing.Neighbour]) -> list[Hit]:
-    """Neighbours with all that a serializer of results reads; those that have gone are left out."""
-    segments = (
-        Segment.objects.select_related("image__product__category")
-        .prefetch_related("image__product__tags", "image__product__sizes")
-        .in_bulk([neighbour.segment_id for neighbour in neighbours])
-    )
-    return [
-        Hit(rank=rank, similarity=item.similarity, segment=segments[item.segment_id])
-        for rank, item in enumerate(neighbours)
-        if item.segment_id in segments
-    ]
+        hits = services.similar(self.get_object(), limit=limit, filters=filters)
+        answer = SimilarSerializer({"results": hits}, context=self.get_serializer_context())
+        return Response(answer.data)
 
 
 # --- Index ----------------------------------------------------------------------------------

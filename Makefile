@@ -1,0 +1,69 @@
+# FashionSim. `make help` lists what there is.
+
+PYTHON ?= python3
+DEMO_PORT ?= 8000
+BIN := .venv/bin
+MANAGE := $(BIN)/python manage.py
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.base: requirements/base.txt | .venv/bin/python
+	$(PIP) -r requirements/base.txt
+	@touch $@
+
+# torch first and pinned, so that nothing else chooses its build; GroundingDINO without its
+# own requirements (see requirements/groundingdino.txt).
+.venv/.setup: .venv/.base requirements/ml.txt requirements/groundingdino.txt requirements/dev.txt requirements/services.txt
+	$(PIP) "$$(grep '^torch==' requirements/ml.txt)"
+	$(PIP) -r requirements/ml.txt -r requirements/dev.txt
+	$(PIP) --no-deps -r requirements/groundingdino.txt
+	@if pkg-config --exists mysqlclient || pkg-config --exists libmariadb || pkg-config --exists mariadb; then \
+		$(PIP) -r requirements/services.txt; \
+	else \
+		echo "No MySQL headers (default-libmysqlclient-dev, pkg-config): its driver and tests are left out."; \
+	fi
+	@touch $@
+
+.PHONY: setup
+setup: .venv/.setup  ## Install everything for development into .venv
+
+.PHONY: demo
+demo: .venv/.base  ## Set up and serve a demonstration shop (DEMO_PORT, default 8000)
+	@exec $(MANAGE) demo --port $(DEMO_PORT)
+
+.PHONY: test
+test: setup  ## Run the whole suite
+	$(BIN)/python -m pytest -n 2
+
+.PHONY: test-fast
+test-fast: setup  ## Run the suite without its slow tests
+	$(BIN)/python -m pytest -n 2 -m "not slow and not browser and not servers"
+
+.PHONY: lint
+lint: setup  ## Check style, types, import rules and migrations
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(MANAGE) makemigrations --check --dry-run
+
+.PHONY: format
+format: setup  ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: benchmark
+benchmark: setup  ## Print figures of speed and memory
+	$(BIN)/python -m benchmarks
+
+.PHONY: clean
+clean:  ## Delete the environment (never the data)
+	rm -rf .venv

@@ -1,0 +1,96 @@
+"""Many pictures at once, by the same road as one: intake, run, pipeline.
+
+Pictures are read side by side in threads (decoding and numpy leave the interpreter free), the
+next batch while the one before is described; crops are embedded a batch at a time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal
+
+from catalog.models import OriginalImage, Product
+from catalog.services import Picture
+from similarity import pipeline, services
+from similarity.engine.errors import BadImage
+from similarity.models import Run
+
+BATCH = 64
+"""Pictures that are described together: enough to keep a pool busy, and little to hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A picture to take in."""
+
+    name: str
+    read: Callable[[], bytes]
+    product: Product | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What has become of it."""
+
+    name: str
+    status: Literal["added", "known", "rejected"]
+    reason: str = ""
+
+
+Batch = list[tuple[Item, "Future[Picture]"]]
+
+
+def ingest(items: Iterable[Item], *, source: OriginalImage.Source) -> Iterator[Outcome]:
+    """Take pictures in and describe them; yields what becomes of each.
+
+    One that cannot be read stops no other. Bytes that are known add nothing.
+    """
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for batch in _read_ahead(items, pool):
+            yield from _describe(batch, source, pool)
+
+
+def _read_ahead(items: Iterable[Item], pool: Executor) -> Iterator[Batch]:
+    """Batches of pictures, the one after being read while its forerunner is in hand."""
+    left = iter(items)
+
+    def submit() -> Batch:
+        return [(item, pool.submit(_read, item)) for item in islice(left, BATCH)]
+
+    batch = submit()
+    while batch:
+        following = submit()
+        yield batch
+        batch = following
+
+
+def _read(item: Item) -> Picture:
+    return services.take_in(item.read())
+
+
+def _describe(batch: Batch, source: OriginalImage.Source, pool: Executor) -> Iterator[Outcome]:
+    uploads: list[tuple[Item, services.Upload]] = []
+    for item, reading in batch:
+        try:
+            picture = reading.result()
+        except (BadImage, OSError) as error:
+            yield Outcome(item.name, "rejected", str(error))
+            continue
+        upload = services.start_upload(
+            picture, source=source, source_name=item.name, product=item.product, queued=False
+        )
+        uploads.append((item, upload))
+    claimed = pipeline.claim([upload.run.pk for _, upload in uploads])
+    pipeline.describe_all(claimed, pool)
+    failed = Run.objects.filter(
+        pk__in=[upload.run.pk for _, upload in uploads], state=Run.State.FAILED
+    ).in_bulk()
+    for item, upload in uploads:
+        if run := failed.get(upload.run.pk):
+            yield Outcome(item.name, "rejected", run.error_message)
+        else:
+            yield Outcome(item.name, "added" if upload.is_new else "known")

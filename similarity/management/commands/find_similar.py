@@ -1,0 +1,49 @@
+"""`manage.py find_similar`: what looks like a photo."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from similarity import services
+from similarity.engine.errors import EngineError
+
+
+class Command(BaseCommand):
+    help = "Print the garments of the catalogue that look most like a photo."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("photo", type=Path)
+        parser.add_argument("--limit", type=int, default=10, help="results, 1 to 100 (default 10)")
+        parser.add_argument("--json", action="store_true", help="print JSON, and nothing else")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        photo: Path = options["photo"]
+        if not 1 <= options["limit"] <= 100:  # noqa: PLR2004  (as the API has it)
+            raise CommandError("--limit goes from 1 to 100.")
+        try:
+            hits = services.find_similar(photo.read_bytes(), limit=options["limit"])
+        except OSError as error:
+            raise CommandError(f"{photo} cannot be read: {error.strerror}.") from error
+        except EngineError as error:
+            raise CommandError(str(error)) from error
+        results = [
+            {
+                "segment": hit.segment.identifier,
+                "similarity": round(hit.similarity, 6),
+                "product": getattr(hit.segment.image.product, "reference", None),
+                "image": hit.segment.image.identifier,
+            }
+            for hit in hits
+        ]
+        if options["json"]:
+            self.stdout.write(json.dumps({"query": str(photo), "results": results}))
+            return
+        for result in results:
+            self.stdout.write("  ".join(str(value) for value in result.values()))
+        if not results:
+            self.stdout.write("Nothing found: the catalogue has no described garments yet.")

@@ -1,0 +1,130 @@
+"""`manage.py ingest_folder`: a folder of pictures into the catalogue."""
+
+from __future__ import annotations
+
+import csv
+import sys
+import time
+from argparse import ArgumentParser
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from catalog.models import OriginalImage, Product
+from catalog.services import save_product
+from similarity.engine.errors import EngineError
+from similarity.indexing import serving_embedder
+from similarity.ingestion import Item, ingest
+
+SUFFIXES = {
+    ".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif",
+    ".avif",
+}  # fmt: skip
+
+FIELDS = (
+    "name", "description", "url", "store", "brand", "category", "price", "currency", "rating",
+    "sale_status", "waist_type", "listing_season", "season",
+)  # fmt: skip
+LISTS = ("tags", "sizes")
+
+
+class Command(BaseCommand):
+    help = "Take in all pictures of a folder, find their garments and describe them."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("folder", type=Path)
+        parser.add_argument(
+            "--products",
+            type=Path,
+            metavar="CSV",
+            help=(
+                "product details: columns file (relative to the folder) and reference, and any "
+                f"of {', '.join(FIELDS)}, {' and '.join(LISTS)} (those divided by |); several "
+                "rows may share a reference"
+            ),
+        )
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        folder: Path = options["folder"]
+        if not folder.is_dir():
+            raise CommandError(f"{folder} is no folder.")
+        try:
+            serving_embedder()
+        except EngineError as error:
+            raise CommandError(str(error)) from error
+        files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+        if not files:
+            raise CommandError(f"There are no pictures in {folder}.")
+        products = self._products(options["products"], folder) if options["products"] else {}
+        counts = self._ingest(folder, files, products)
+        if not counts["added"] + counts["known"]:
+            raise CommandError("Not one picture could be taken in.")
+
+    def _ingest(
+        self, folder: Path, files: list[Path], products: dict[Path, Product]
+    ) -> Counter[str]:
+        items = (
+            Item(str(path.relative_to(folder)), path.read_bytes, products.get(path))
+            for path in files
+        )
+        counts: Counter[str] = Counter()
+        started = time.monotonic()
+        with tqdm(total=len(files), unit="photo", disable=not sys.stderr.isatty()) as bar:
+            for outcome in ingest(items, source=OriginalImage.Source.FOLDER):
+                counts[outcome.status] += 1
+                bar.update()
+                if outcome.status == "rejected":
+                    bar.write(f"{outcome.name}: {outcome.reason}", file=sys.stderr)
+        seconds = time.monotonic() - started
+        self.stdout.write(
+            f"{counts['added']} added, {counts['known']} known already, {counts['rejected']} "
+            f"rejected in {seconds:.1f} s ({len(files) / seconds:.0f} photos/s)."
+        )
+        return counts
+
+    def _products(self, path: Path, folder: Path) -> dict[Path, Product]:
+        """The product of each picture that the CSV file names; a bad row is reported."""
+        products: dict[Path, Product] = {}
+        for number, row in _rows(path):
+            try:
+                products[folder / row.pop("file")] = save_product(**_details(row))
+            except (ValidationError, KeyError, TypeError) as error:
+                self.stderr.write(f"{path.name}, line {number}: {_sentence(error)}")
+        return products
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            if not {"file", "reference"} <= set(reader.fieldnames or ()):
+                raise CommandError(f"{path} needs the columns file and reference.")
+            if unknown := set(reader.fieldnames or ()) - {"file", "reference", *FIELDS, *LISTS}:
+                raise CommandError(f"{path} has unknown columns: {', '.join(sorted(unknown))}.")
+            for row in reader:
+                yield reader.line_num, row
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise CommandError(f"{path} cannot be read: {error}") from error
+
+
+def _details(row: dict[str, str]) -> dict[str, Any]:
+    """A row's values as `save_product` takes them; an empty cell says nothing."""
+    details: dict[str, Any] = {name: value.strip() for name, value in row.items() if value}
+    for name in LISTS:
+        if name in details:
+            details[name] = details[name].split("|")
+    details.setdefault("name", details.get("reference", ""))
+    return details
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        return "; ".join(
+            f"{field}: {' '.join(messages)}" for field, messages in error.message_dict.items()
+        )
+    return "the row has too few or too many cells."

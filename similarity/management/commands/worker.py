@@ -1,0 +1,73 @@
+"""`manage.py worker`: the queue's cluster, kept alive, and the sweeping that goes with it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError, close_old_connections
+
+from similarity import services
+from similarity.engine.errors import EngineError
+from similarity.processes import Child, Stopped
+
+logger = logging.getLogger("similarity.worker")
+
+LOOK_SECONDS = 2.0
+SWEEP_SECONDS = 15.0
+PATIENCE_SECONDS = 60.0
+"""A cluster that has left runs waiting for so long hangs, and is started anew."""
+
+GRACE_SECONDS = 20.0
+"""That a cluster gets to finish what it is at."""
+
+ENVIRONMENT = {
+    # Threads that spin while they wait made two workers three times slower than one.
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "HF_HUB_OFFLINE": "1",
+}
+
+
+class Command(BaseCommand):
+    help = (
+        "Work on the queue: run django-q's cluster, restart it if it dies or hangs, sweep up "
+        "lost runs, and rebuild the index when much is new. Ends on SIGTERM or Ctrl-C."
+    )
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        stopped = Stopped()
+        cluster = Child([sys.executable, sys.argv[0], "qcluster"], ENVIRONMENT)
+        cluster.start()
+        try:
+            self._watch(cluster, stopped)
+        finally:
+            cluster.stop(GRACE_SECONDS)
+
+    def _watch(self, cluster: Child, stopped: Stopped) -> None:
+        swept = working = time.monotonic()
+        while not stopped.wait(LOOK_SECONDS):
+            now = time.monotonic()
+            try:
+                if now - swept >= SWEEP_SECONDS:
+                    self._sweep()
+                    swept = now
+                if not services.is_stalled():
+                    working = now
+            except (DatabaseError, OSError):
+                logger.exception("The database or the queue cannot be reached: trying on")
+                close_old_connections()
+            if not cluster.is_alive or now - working >= PATIENCE_SECONDS:
+                logger.error("The cluster has died or hangs: starting it anew")
+                cluster.stop(GRACE_SECONDS)
+                cluster.start()
+                working = now
+
+    def _sweep(self) -> None:
+        services.sweep()
+        try:
+            services.rebuild_if_needed()
+        except EngineError as error:
+            logger.warning("The index cannot be looked after: %s", error)

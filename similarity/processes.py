@@ -1,0 +1,68 @@
+"""Child processes that are started, watched and stopped together with whatever they started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from types import FrameType
+
+
+class Child:
+    """A command in a process group of its own, so that none of its children outlives it."""
+
+    def __init__(self, command: Sequence[str], env: Mapping[str, str] | None = None) -> None:
+        self.command = list(command)
+        self.env = {**os.environ, **(env or {})}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        # The command is this program's own, never a user's.
+        self._process = subprocess.Popen(self.command, env=self.env, start_new_session=True)  # noqa: S603
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int | None:
+        return None if self._process is None else self._process.pid
+
+    def stop(self, grace: float) -> None:
+        """Ask it to end; after `grace` seconds, end its whole group."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(grace)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            self._kill_group()
+            self._process.wait()
+            self._process = None
+
+    def _kill_group(self) -> None:
+        assert self._process is not None
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return  # all of them have ended by themselves
+
+
+class Stopped:
+    """Turns true at the first SIGTERM or SIGINT; lets a loop wait for that."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._note)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._event.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait so long at most; True if it is time to stop."""
+        return self._event.wait(seconds)
