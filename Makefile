@@ -62,7 +62,7 @@ format: setup  ## Format the code
 
 .PHONY: benchmark
 benchmark: setup  ## Print figures of speed and memory
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m tests.benchmark
 
 .PHONY: clean
 clean:  ## Delete the environment (never the data)

@@ -3,6 +3,7 @@ uploads to them: a picture comes in by its intake alone."""
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
@@ -10,6 +11,8 @@ from django.db.models import Count, Model, OuterRef, QuerySet, Subquery, URLFiel
 from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -38,6 +41,22 @@ def thumbnail(view: str, identifier: str | None) -> SafeString | None:
 def badge(value: str, label: str) -> SafeString:
     """A label whose colour says what kind of value it is."""
     return format_html('<span class="badge badge-{}">{}</span>', value, label)
+
+
+def with_reason(state: SafeString, reason: str) -> SafeString:
+    """A badge, and below it why."""
+    return format_html("{}<p>{}</p>", state, reason) if reason else state
+
+
+def when(moment: dt.datetime) -> str:
+    """A moment as a list shows it."""
+    return date_format(timezone.localtime(moment), "j M Y, H:i")
+
+
+def bounds(segment: Segment) -> str:
+    """A garment's place in its image, in whole pixels."""
+    left, top, right, bottom = segment.pixels
+    return f"from {left}, {top} to {right}, {bottom}"
 
 
 def link_to(row: Model | None) -> SafeString | None:
@@ -120,8 +139,8 @@ class ImageInline(TabularInline):
     """The order of a product's pictures; new ones are uploaded, not typed in."""
 
     model = OriginalImage
-    fields = ("preview", "identifier", "state", "problem", "position")
-    readonly_fields = ("preview", "identifier", "state", "problem")
+    fields = ("preview", "state", "problem", "position")
+    readonly_fields = ("preview", "state", "problem")
     ordering = ("position", "pk")
     extra = 0
     show_change_link = True
@@ -225,7 +244,7 @@ class SegmentInline(TabularInline):
     """The garments found in an image, best first."""
 
     model = Segment
-    fields = readonly_fields = ("preview", "identifier", "label", "score", "x0", "y0", "x1", "y1")
+    fields = readonly_fields = ("preview", "label", "confidence", "bounds")
     ordering = ("number",)
     extra = 0
     show_change_link = True
@@ -244,6 +263,14 @@ class SegmentInline(TabularInline):
     def preview(self, segment: Segment) -> SafeString | None:
         return thumbnail("segment-crop", segment.identifier)
 
+    @admin.display(description="score")
+    def confidence(self, segment: Segment) -> str:
+        return f"{segment.score:.2f}"
+
+    @admin.display(description="bounding box")
+    def bounds(self, segment: Segment) -> str:
+        return bounds(segment)
+
 
 class ImageAdmin(Pictured):
     picture_lookup = "pk"
@@ -251,11 +278,10 @@ class ImageAdmin(Pictured):
         "preview",
         "identifier",
         "product_link",
-        "state",
-        "problem",
+        "state_and_problem",
         "source",
         "owner",
-        "created_at",
+        "created",
     )
     list_display_links = ("preview", "identifier")
     list_filter = ("status", "source", ("product", admin.EmptyFieldListFilter), "created_at")
@@ -306,9 +332,17 @@ class ImageAdmin(Pictured):
     def product_link(self, image: OriginalImage) -> SafeString | None:
         return link_to(image.product)
 
-    @admin.display(description="status", ordering="status")
+    @admin.display(description="status")
     def state(self, image: OriginalImage) -> SafeString:
         return badge(image.status, image.get_status_display())
+
+    @admin.display(description="status", ordering="status")
+    def state_and_problem(self, image: OriginalImage) -> SafeString:
+        return with_reason(self.state(image), image.problem)
+
+    @admin.display(ordering="created_at")
+    def created(self, image: OriginalImage) -> str:
+        return when(image.created_at)
 
     @admin.display(description="size in pixels")
     def dimensions(self, image: OriginalImage) -> str:
@@ -328,7 +362,6 @@ class SegmentAdmin(LookOnly):
         "confidence",
         "image_link",
         "product",
-        "created_at",
     )
     list_display_links = ("preview", "identifier")
     list_filter = (("label", admin.AllValuesFieldListFilter), "created_at")
@@ -344,10 +377,7 @@ class SegmentAdmin(LookOnly):
         "detector",
         "image",
         "product",
-        "x0",
-        "y0",
-        "x1",
-        "y1",
+        "bounds",
         "created_at",
     )
 
@@ -361,6 +391,10 @@ class SegmentAdmin(LookOnly):
     @admin.display(description="score", ordering="score")
     def confidence(self, segment: Segment) -> str:
         return f"{segment.score:.2f}"
+
+    @admin.display(description="bounding box")
+    def bounds(self, segment: Segment) -> str:
+        return bounds(segment)
 
     @admin.display(description="image", ordering="image")
     def image_link(self, segment: Segment) -> SafeString | None:

@@ -38,9 +38,9 @@ def open_picture(name: str, *, crop: Pixels | None = None, width: int | None = N
         return default_storage.open(path)
 
 
-def forget(sender: Any, file: Any, **signal: Any) -> None:
+def forget(sender: Any, file_name: str, **signal: Any) -> None:
     """Delete what was derived from a picture that has been deleted (a signal's receiver)."""
-    folder = _derived(file.name)
+    folder = _derived(file_name)
     try:
         names = default_storage.listdir(folder)[1]
     except FileNotFoundError:

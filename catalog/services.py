@@ -14,6 +14,7 @@ from accounts.models import User
 from catalog.models import Category, OriginalImage, Product, Segment, Size, Tag
 
 Named = TypeVar("Named", Tag, Size)
+Row = TypeVar("Row", OriginalImage, Segment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,52 +38,89 @@ class Found:
     detector: str
 
 
-def add_image(
-    picture: Picture,
-    *,
-    source: OriginalImage.Source = OriginalImage.Source.UPLOAD,
-    source_name: str = "",
-    owner: User | None = None,
-    product: Product | None = None,
-    identifier: str = "",
-) -> tuple[OriginalImage, bool]:
-    """Store a picture, and say whether it is new.
+@dataclass(frozen=True, slots=True)
+class NewImage:
+    """A picture that is to become an image of the catalogue."""
+
+    picture: Picture
+    source_name: str = ""
+    """What the sender calls it; shown, never used as a path."""
+    product: Product | None = None
+    identifier: str = ""
+    """The image's id; made from the SHA-256 if there is none."""
+
+
+@transaction.atomic
+def add_images(
+    new: Sequence[NewImage], *, source: OriginalImage.Source, owner: User | None = None
+) -> list[tuple[OriginalImage, bool]]:
+    """Store pictures; gives the image of each, in the order given, and whether it is new.
 
     Bytes that the catalogue knows give the image that it has, joined to the product if it had
-    none. The identifier is made from the SHA-256 unless one is given.
+    none.
     """
-    known = OriginalImage.objects.filter(sha256=picture.sha256).first()
-    if known is None:
-        image = OriginalImage(
-            identifier=identifier or picture.sha256[:16],
-            sha256=picture.sha256,
-            width=picture.width,
-            height=picture.height,
-            size=len(picture.jpeg),
-            source=source,
-            source_name=source_name[:200],
-            owner=owner,
-            product=product,
-        )
-        image.file.save("", ContentFile(picture.jpeg), save=False)
-        try:
-            with transaction.atomic():
-                image.save()
-        except IntegrityError:
-            # Somebody stored the same bytes meanwhile, under the same name: the file is theirs.
-            known = OriginalImage.objects.filter(sha256=picture.sha256).first()
-            if known is None:
-                raise
-        else:
-            return image, True
-    _join(known, product)
-    return known, False
+    images = _known(new)
+    fresh: dict[str, OriginalImage] = {}
+    for item in new:
+        if item.picture.sha256 not in images and item.picture.sha256 not in fresh:
+            fresh[item.picture.sha256] = _stored(item, source, owner)
+    try:
+        with transaction.atomic():
+            images |= {row.sha256: row for row in _inserted(list(fresh.values()), "sha256")}
+    except IntegrityError:
+        # Somebody stored the same bytes meanwhile, under the same name: the file is theirs.
+        images |= _known(new)
+        if not set(images) & set(fresh):
+            raise
+        return add_images(new, source=source, owner=owner)
+    for item in new:
+        _join(images[item.picture.sha256], item.product)
+    found = [images[item.picture.sha256] for item in new]
+    return [(image, fresh.pop(image.sha256, None) is not None) for image in found]
+
+
+def _known(new: Sequence[NewImage]) -> dict[str, OriginalImage]:
+    """The images that the catalogue has of those bytes, by their SHA-256."""
+    digests = {item.picture.sha256 for item in new}
+    return {image.sha256: image for image in OriginalImage.objects.filter(sha256__in=digests)}
+
+
+def _stored(new: NewImage, source: OriginalImage.Source, owner: User | None) -> OriginalImage:
+    """The row of a new image, its file being written already."""
+    picture = new.picture
+    image = OriginalImage(
+        identifier=new.identifier or picture.sha256[:16],
+        sha256=picture.sha256,
+        width=picture.width,
+        height=picture.height,
+        size=len(picture.jpeg),
+        source=source,
+        source_name=new.source_name[:200],
+        owner=owner,
+        product=new.product,
+    )
+    image.file.save("", ContentFile(picture.jpeg), save=False)
+    return image
 
 
 def _join(image: OriginalImage, product: Product | None) -> None:
     if product is not None and image.product_id is None:
         image.product = product
         image.save(update_fields=["product"])
+
+
+def _inserted(rows: list[Row], unique: str) -> list[Row]:
+    """The rows, inserted together, with their keys, which MySQL does not give at once."""
+    if not rows:
+        return []
+    manager = type(rows[0])._default_manager
+    manager.bulk_create(rows)
+    if rows[0].pk is None:
+        keys = manager.filter(**{f"{unique}__in": [getattr(row, unique) for row in rows]})
+        pks = dict(keys.values_list(unique, "pk"))
+        for row in rows:
+            row.pk = pks[getattr(row, unique)]
+    return rows
 
 
 @transaction.atomic
@@ -92,7 +130,7 @@ def replace_segments(found: Mapping[OriginalImage, Sequence[Found]]) -> list[Seg
     Gives the new segments: image by image, in the order given.
     """
     Segment.objects.filter(image__in=found).delete()
-    return Segment.objects.bulk_create(
+    segments = [
         Segment(
             identifier=f"{image.identifier}_segment_{number}",
             image=image,
@@ -107,7 +145,8 @@ def replace_segments(found: Mapping[OriginalImage, Sequence[Found]]) -> list[Seg
         )
         for image, items in found.items()
         for number, item in enumerate(items)
-    )
+    ]
+    return _inserted(segments, "identifier")
 
 
 @transaction.atomic

@@ -44,9 +44,9 @@ class UrlsOff(Refused):
     code = "image_urls_off"
 
 
-class Cancelled(Exception):  # noqa: N818  (it is no error: somebody asked for it)
+class Cancelled(Exception):
     """Raised at a checkpoint of a run that somebody has cancelled."""
 
 
-class LostRun(Exception):  # noqa: N818
+class LostRun(Exception):
     """Raised at a checkpoint of a run that is no longer this worker's."""

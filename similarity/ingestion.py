@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Literal
 
 from catalog.models import OriginalImage, Product
-from catalog.services import Picture
+from catalog.services import NewImage, Picture
 from similarity import pipeline, services
 from similarity.engine.errors import BadImage
 from similarity.models import Run
@@ -73,24 +73,21 @@ def _read(item: Item) -> Picture:
 
 
 def _describe(batch: Batch, source: OriginalImage.Source, pool: Executor) -> Iterator[Outcome]:
-    uploads: list[tuple[Item, services.Upload]] = []
+    names, new = [], []
     for item, reading in batch:
         try:
             picture = reading.result()
         except (BadImage, OSError) as error:
             yield Outcome(item.name, "rejected", str(error))
-            continue
-        upload = services.start_upload(
-            picture, source=source, source_name=item.name, product=item.product, queued=False
-        )
-        uploads.append((item, upload))
-    claimed = pipeline.claim([upload.run.pk for _, upload in uploads])
-    pipeline.describe_all(claimed, pool)
-    failed = Run.objects.filter(
-        pk__in=[upload.run.pk for _, upload in uploads], state=Run.State.FAILED
-    ).in_bulk()
-    for item, upload in uploads:
-        if run := failed.get(upload.run.pk):
-            yield Outcome(item.name, "rejected", run.error_message)
         else:
-            yield Outcome(item.name, "added" if upload.is_new else "known")
+            names.append(item.name)
+            new.append(NewImage(picture, source_name=item.name, product=item.product))
+    uploads = services.start_uploads(new, source=source, queued=False)
+    pks = [upload.run.pk for upload in uploads]
+    pipeline.describe_all(pipeline.claim(pks), pool)
+    failed = Run.objects.filter(pk__in=pks, state=Run.State.FAILED).in_bulk()
+    for name, upload in zip(names, uploads, strict=True):
+        if run := failed.get(upload.run.pk):
+            yield Outcome(name, "rejected", run.error_message)
+        else:
+            yield Outcome(name, "added" if upload.is_new else "known")

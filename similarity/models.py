@@ -122,6 +122,10 @@ class RunQuerySet(models.QuerySet["Run"]):
         """
         return self._advance(runs, step=step, progress=progress, heartbeat=timezone.now())
 
+    def beat(self, *runs: Run) -> None:
+        """Let it be known that running runs of one claim are still being worked on."""
+        self.mine(*runs).update(heartbeat=timezone.now())
+
     def finish(self, runs: Sequence[Run]) -> list[Run]:
         """RUNNING → DONE, for those that may; the others must stop."""
         return self._advance(
@@ -171,16 +175,16 @@ class RunQuerySet(models.QuerySet["Run"]):
         """FAILED or CANCELLED → PENDING, with its attempts counted from the start."""
         return bool(
             self.filter(pk=pk, state__in=[Run.State.FAILED, Run.State.CANCELLED]).update(
-                state=Run.State.PENDING, attempts=0, **Run.FRESH
+                state=Run.State.PENDING, attempts=0, queued_at=timezone.now(), **Run.FRESH
             )
         )
 
     def give_back(self, run: Run) -> bool:
-        """RUNNING → PENDING, for a run whose worker has gone."""
+        """RUNNING → PENDING, for a run whose worker has gone and which nobody has cancelled."""
         return bool(
             self.mine(run)
-            .filter(heartbeat=run.heartbeat)
-            .update(state=Run.State.PENDING, **Run.FRESH)
+            .filter(heartbeat=run.heartbeat, cancel_requested=False)
+            .update(state=Run.State.PENDING, queued_at=timezone.now(), **Run.FRESH)
         )
 
     def lost(self, lease: dt.timedelta) -> RunQuerySet:

@@ -19,7 +19,7 @@ from django_q.tasks import async_task
 
 from accounts.models import User
 from catalog.models import OriginalImage, Product, Segment
-from catalog.services import Picture, add_image
+from catalog.services import NewImage, Picture, add_images
 from similarity import backends, indexing, pipeline
 from similarity.engine import Box
 from similarity.engine.errors import BrokenBuild, EngineError, MissingWeights
@@ -73,21 +73,41 @@ def start_upload(
     product: Product | None = None,
     queued: bool = True,
 ) -> Upload:
-    """Add a picture to the catalogue, with a run that is to find and describe its garments.
+    """Add a picture to the catalogue, as `start_uploads` does many."""
+    new = NewImage(picture, source_name=source_name, product=product)
+    return start_uploads([new], source=source, owner=owner, queued=queued)[0]
+
+
+@transaction.atomic
+def start_uploads(
+    new: Sequence[NewImage],
+    *,
+    source: OriginalImage.Source = OriginalImage.Source.UPLOAD,
+    owner: User | None = None,
+    queued: bool = True,
+) -> list[Upload]:
+    """Add pictures to the catalogue, each with a run that is to find and describe its garments.
 
     Bytes that are known give the image and the run that they have. `queued=False` leaves the
-    run to the caller.
+    runs to the caller.
     """
-    with transaction.atomic():
-        image, is_new = add_image(
-            picture, source=source, source_name=source_name, owner=owner, product=product
-        )
-        run = image.runs.filter(kind=Run.Kind.UPLOAD).first()
-        if run is None:
-            run = Run.objects.create(kind=Run.Kind.UPLOAD, image=image, requested_by=owner)
-            if queued:
-                enqueue(run)
-    return Upload(image, run, is_new)
+    images = add_images(new, source=source, owner=owner)
+    known = Run.objects.filter(
+        kind=Run.Kind.UPLOAD, image__in=[image for image, is_new in images if not is_new]
+    )
+    runs = {run.image_id: run for run in known.order_by("created_at")}
+    fresh = {
+        image.pk: Run(kind=Run.Kind.UPLOAD, image=image, requested_by=owner)
+        for image, _ in images
+        if image.pk not in runs
+    }
+    Run.objects.bulk_create(fresh.values())
+    if queued:
+        for run in fresh.values():
+            enqueue(run)
+    return [
+        Upload(image, fresh.get(image.pk) or runs[image.pk], is_new) for image, is_new in images
+    ]
 
 
 def describe_again(image: OriginalImage, asked_by: User | None = None) -> Run:

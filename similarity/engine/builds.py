@@ -469,7 +469,7 @@ def _is_utc(value: Any) -> bool:
 
 
 def _is_file_name(value: str) -> bool:
-    return value != MANIFEST and re.fullmatch(r"\w[\w.-]{0,99}", value, re.ASCII) is not None
+    return re.fullmatch(r"\w[\w.-]{0,99}", value, re.ASCII) is not None
 
 
 def _is_digest(value: Any) -> bool:

@@ -12,6 +12,9 @@ from tests.engine.test_indexes import random_units, unit
 
 pytest.importorskip("annoy")
 
+BUSHES = {"trees": 1, "search_k": 1}
+"""Options that grow trees for as few as 51 vectors."""
+
 
 def clustered(count: int, dim: int, clusters: int, seed: int = 0) -> np.ndarray:
     """Unit vectors around random centres, each at a cosine of about 0.7 to its own."""
@@ -82,7 +85,7 @@ def test_many_neighbours_are_found_exactly(grown):
 
 def test_among_some_keys_the_trees_are_not_asked(grown, monkeypatch):
     annoy, exact, vectors, _ = grown
-    monkeypatch.setattr(annoy, "_forest", None)
+    monkeypatch.setattr(annoy, "_forest", object())
     among = np.arange(0, 12000, 30)
     assert annoy.search(vectors[:9], 5, among=among) == exact.search(vectors[:9], 5, among=among)
 
@@ -102,18 +105,24 @@ def test_threads_may_search_at_once(grown):
     assert found == wanted
 
 
-def test_one_job_and_one_seed_give_the_same_trees(tmp_path):
+def test_equal_vectors_come_in_the_order_of_their_keys(tmp_path):
+    annoy, _ = build("annoy", np.repeat(random_units(20, 8), 10, axis=0), tmp_path, **BUSHES)
+    [found] = annoy.search(random_units(20, 8)[3:4], 3)
+    assert len({hit.similarity for hit in found}) == 1
+    assert [hit.key for hit in found] == sorted(hit.key for hit in found)
+
+
+def test_one_seed_and_one_job_give_the_same_trees(tmp_path):
     files = []
-    for name in ("one", "two"):
+    for name, seed in (("one", 1), ("same", 1), ("other", 2)):
         (tmp_path / name).mkdir()
-        options = {"trees": 2, "search_k": 10, "jobs": 1}
-        build("annoy", random_units(500, 8), tmp_path / name, **options)
+        build("annoy", random_units(500, 8), tmp_path / name, seed=seed, jobs=1, **BUSHES)
         files.append((tmp_path / name / "trees.ann").read_bytes())
-    assert files[0] == files[1]
+    assert files[0] == files[1] != files[2]
 
 
 def test_trees_of_another_count_are_refused(grown, tmp_path):
-    annoy = load("index", "annoy", trees=1, search_k=1)
+    annoy = load("index", "annoy", **BUSHES)
     info = annoy.build(np.arange(200), random_units(200, 8), tmp_path)
     (tmp_path / "other").mkdir()
     annoy.build(np.arange(300), random_units(300, 8), tmp_path / "other")

@@ -87,6 +87,12 @@ def test_among_some_keys_it_finds_exactly_the_nearest_of_those(name, data, k, am
     assert found == [brute_force(keys, vectors, query, k, among) for query in queries]
 
 
+def test_a_key_named_twice_is_found_once(name, tmp_path):
+    index = opened(name, range(9), random_units(9, 4), tmp_path)
+    [found] = index.search(random_units(1, 4), 5, among=np.array([4, 2, 4, 4]))
+    assert sorted(hit.key for hit in found) == [2, 4]
+
+
 @pytest.mark.parametrize("kept", [0.001, 0.01, 0.3, 0.6, 1.0])
 def test_among_is_exact_at_every_selectivity(name, kept, tmp_path):
     vectors, keys = random_units(3000, 8), np.arange(3000) * 7

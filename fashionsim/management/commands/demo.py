@@ -19,7 +19,7 @@ from catalog.models import OriginalImage
 from similarity.processes import Child, Stopped
 
 HOST = "127.0.0.1"  # never on the network: its sign-ins are known to all
-PASSWORD = "demo"
+PASSWORD = "demo"  # noqa: S105  (it is meant to be known)
 PEOPLE: dict[str, dict[str, Any]] = {
     "shopper": {},
     "merchandiser": {"groups": [roles.MERCHANDISER], "is_staff": True},

@@ -80,7 +80,7 @@ class AnnoyIndex:
         candidates = self._forest.get_nns_by_vector(query.tolist(), k + SPARE, self._nodes(k))
         if len(candidates) < k:
             return scan.search(query[np.newaxis], k)[0]
-        return scan.rank(query, np.sort(np.asarray(candidates, np.intp)), k)
+        return scan.rank(query, np.array(candidates, np.intp), k)
 
     def _nodes(self, k: int) -> int:
         return max(self.search_k, NODES_PER_TREE * self.trees * k)

@@ -28,7 +28,7 @@ ROUNDING = 4e-6
 """More than the error of a float32 dot product of unit vectors of a few thousand dimensions."""
 
 SCRATCH = 4_194_304
-"""Numbers a step may hold at once: 16 MB of float32. All of a search stays below 100 MB."""
+"""Numbers a step may hold at once: 16 MB of float32. A search takes less than 100 MB in all."""
 
 QUERIES_AT_ONCE = 256
 
@@ -87,9 +87,9 @@ class FlatScan:
         return hits
 
     def rank(self, query: Vectors, positions: Positions, k: int) -> list[Hit]:
-        """The k nearest of some rows, named by ascending positions, to one query (dim,)."""
+        """The k nearest of some rows, named by their positions, to one query (dim,)."""
         similarities = self._similarities(query, positions)
-        order = np.argsort(-similarities, kind="stable")[:k]
+        order = np.lexsort((positions, -similarities))[:k]
         keys = self.keys[positions[order]]
         return [
             Hit(*pair) for pair in zip(keys.tolist(), similarities[order].tolist(), strict=True)

@@ -1,0 +1,88 @@
+"""`manage.py seed_demo`: a catalogue that draws itself."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from argparse import ArgumentParser
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from catalog.models import OriginalImage, Product
+from catalog.services import save_product
+from similarity.engine.errors import EngineError
+from similarity.engine.synthetic import outfit, product
+from similarity.engine.synthetic.files import outfit_file, photo_file
+from similarity.indexing import serving_embedder
+from similarity.ingestion import Item, ingest
+
+VIEWS = 2
+"""Pictures of each product."""
+
+PRODUCTS_PER_OUTFIT = 5
+"""One picture in so many shows a whole look, of two to four garments."""
+
+
+class Command(BaseCommand):
+    help = "Draw a demonstration catalogue and take it in like any photos. Adds nothing twice."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--items", type=int, default=60, help="products (default 60)")
+        parser.add_argument("--seed", type=int, default=1, help="another seed, another shop")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        items, seed = options["items"], options["seed"]
+        if items < 1:
+            raise CommandError("--items must be at least 1.")
+        try:
+            serving_embedder()
+        except EngineError as error:
+            raise CommandError(str(error)) from error
+        products = [_save(seed, number) for number in range(items)]
+        pictures = items * VIEWS + items // PRODUCTS_PER_OUTFIT
+        counts: Counter[str] = Counter()
+        # Started afresh, not forked: this process has threads and a connection to the database.
+        context = multiprocessing.get_context("spawn")
+        with (
+            ProcessPoolExecutor(os.cpu_count(), mp_context=context) as artists,
+            tqdm(total=pictures, unit="picture", disable=not sys.stderr.isatty()) as bar,
+        ):
+            drawn = _draw(artists, seed, products)
+            for outcome in ingest(drawn, source=OriginalImage.Source.DEMO):
+                counts[outcome.status] += 1
+                bar.update()
+                if outcome.status == "rejected":
+                    bar.write(f"{outcome.name}: {outcome.reason}", file=sys.stderr)
+        self.stdout.write(
+            f"{items} products; {counts['added']} pictures added, {counts['known']} known already."
+        )
+        if counts["rejected"]:
+            raise CommandError(f"{counts['rejected']} pictures could not be described.")
+
+
+def _save(seed: int, number: int) -> Product:
+    facts = asdict(product(seed, number).facts)
+    facts["season"] = facts["season"].replace(" ", "_")
+    return save_product(facts.pop("reference"), **facts)
+
+
+def _draw(artists: Executor, seed: int, products: list[Product]) -> Iterator[Item]:
+    """The pictures of the products, then looks of several of them, drawn side by side."""
+    for number, shown in enumerate(products):
+        for view in range(VIEWS):
+            drawing = artists.submit(photo_file, seed, number, view)
+            yield Item(f"{shown.reference}-{view}.jpg", drawing.result, shown)
+    for number in range(len(products) // PRODUCTS_PER_OUTFIT):
+        # A look belongs to its first garment; a small shop may not have that one.
+        first = outfit(seed, number).placed[0].number
+        drawing = artists.submit(outfit_file, seed, number)
+        yield Item(
+            f"look-{number}.jpg", drawing.result, products[first] if first < len(products) else None
+        )
