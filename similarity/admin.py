@@ -20,7 +20,15 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from catalog.admin import ImageAdmin as CatalogImageAdmin
-from catalog.admin import LookOnly, ModelAdmin, TabularInline, badge, link_to
+from catalog.admin import (
+    LookOnly,
+    ModelAdmin,
+    TabularInline,
+    badge,
+    link_to,
+    when,
+    with_reason,
+)
 from catalog.admin import ProductAdmin as CatalogProductAdmin
 from catalog.models import OriginalImage, Product
 from catalog.services import Picture
@@ -250,13 +258,11 @@ class RunAdmin(Operated, LookOnly):
     list_display = (
         "name",
         "kind",
-        "state_badge",
-        "step",
+        "state_and_error",
         "bar",
         "requested_by",
         "image_link",
-        "error_message",
-        "created_at",
+        "created",
         "took",
     )
     list_filter = ("kind", "state", "created_at")
@@ -268,7 +274,7 @@ class RunAdmin(Operated, LookOnly):
     actions = ("cancel", "run_again")
     fieldsets = (
         (None, {"fields": ("id", "kind", "requested_by", "image", "segment", "options")}),
-        ("State", {"fields": ("state_badge", "step", "bar", "error_message", "error_code")}),
+        ("State", {"fields": ("state_badge", "bar", "error_message", "error_code")}),
         ("Worker", {"fields": ("attempts", "worker", "heartbeat", "cancel_requested")}),
         ("When", {"fields": ("created_at", "queued_at", "started_at", "finished_at", "took")}),
     )
@@ -301,19 +307,26 @@ class RunAdmin(Operated, LookOnly):
 
         self.operate(request, runs, act)
 
-    @admin.display(description="run", ordering="pk")
+    @admin.display(description="run")
     def name(self, run: Run) -> str:
         return str(run.pk)[:8]
 
-    @admin.display(description="state", ordering="state")
+    @admin.display(description="state")
     def state_badge(self, run: Run) -> SafeString:
         return badge(run.state, run.get_state_display())
 
-    @admin.display(description="progress", ordering="progress")
+    @admin.display(description="state", ordering="state")
+    def state_and_error(self, run: Run) -> SafeString:
+        return with_reason(self.state_badge(run), run.error_message)
+
+    @admin.display(description="progress")
     def bar(self, run: Run) -> SafeString:
-        return format_html(
-            '<progress value="{}">{}</progress>', run.progress, f"{run.progress:.0%}"
-        )
+        done = f"{run.progress:.0%}"
+        return format_html('<progress value="{}">{}</progress> {}', run.progress, done, run.step)
+
+    @admin.display(ordering="created_at")
+    def created(self, run: Run) -> str:
+        return when(run.created_at)
 
     @admin.display(description="image")
     def image_link(self, run: Run) -> SafeString | None:
@@ -331,23 +344,20 @@ class RunAdmin(Operated, LookOnly):
 class IndexBuildAdmin(Operated, LookOnly):
     list_display = (
         "title",
+        "state_and_problem",
         "embedder",
-        "engine",
-        "state_badge",
+        "made_by",
         "count",
         "files",
         "took",
-        "settings",
-        "created_at",
+        "created",
     )
-    list_filter = ("state", "embedder")
     list_select_related = ("embedder",)
     list_per_page = 50
     show_full_result_count = False
-    search_fields = ("name",)
     actions = ("serve",)
     fieldsets = (
-        (None, {"fields": ("title", "embedder", "engine", "settings", "run", "created_at")}),
+        (None, {"fields": ("title", "embedder", "made_by", "run", "created_at")}),
         ("Outcome", {"fields": ("state_badge", "problem", "count", "files", "took")}),
     )
 
@@ -392,11 +402,15 @@ class IndexBuildAdmin(Operated, LookOnly):
     def title(self, build: IndexBuild) -> str:
         return str(build)
 
-    @admin.display(description="state", ordering="state")
+    @admin.display(description="state")
     def state_badge(self, build: IndexBuild) -> SafeString:
         if indexing.is_serving(build):
             return badge("serving", "Serving")
         return badge(build.state, build.get_state_display())
+
+    @admin.display(description="state", ordering="state")
+    def state_and_problem(self, build: IndexBuild) -> SafeString:
+        return with_reason(self.state_badge(build), build.problem)
 
     @admin.display(description="size", ordering="size")
     def files(self, build: IndexBuild) -> str:
@@ -406,9 +420,14 @@ class IndexBuildAdmin(Operated, LookOnly):
     def took(self, build: IndexBuild) -> str:
         return f"{build.seconds:.1f} s"
 
-    @admin.display(description="parameters")
-    def settings(self, build: IndexBuild) -> str:
-        return ", ".join(f"{name} {value}" for name, value in build.parameters.items())
+    @admin.display(description="engine")
+    def made_by(self, build: IndexBuild) -> str:
+        parameters = ", ".join(f"{name} {value}" for name, value in build.parameters.items())
+        return f"{build.engine} ({parameters})" if parameters else build.engine
+
+    @admin.display(ordering="created_at")
+    def created(self, build: IndexBuild) -> str:
+        return when(build.created_at)
 
 
 @admin.register(Embedder)

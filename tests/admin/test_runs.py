@@ -1,0 +1,127 @@
+"""Runs in the admin."""
+
+import datetime as dt
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from catalog.models import OriginalImage
+from similarity import services
+from similarity.models import Run
+from tests.admin import act, told
+from tests.pictures import photo
+
+LIST = "/admin/similarity/run/"
+
+
+def page_of(run):
+    return f"{LIST}{run.pk}/change/"
+
+
+def a_run(state="pending", **details):
+    return Run.objects.create(kind=Run.Kind.REBUILD, state=state, **details)
+
+
+def test_the_list_asks_no_query_per_run(staff):
+    def queries():
+        with CaptureQueriesContext(connection) as captured:
+            assert staff.get(LIST).status_code == 200
+        return len(captured)
+
+    for number in range(12):
+        services.start_upload(services.take_in(photo(seed=number)), owner=staff.user)
+        if number == 1:
+            few = queries()
+    assert queries() == few
+
+
+def test_the_list_tells_how_far_a_run_is_and_what_went_wrong(staff):
+    start = timezone.now()
+    a_run("running", step="building", progress=0.4)
+    end = start + dt.timedelta(seconds=90)
+    a_run("failed", error_message="The disk is full.", started_at=start, finished_at=end)
+    page = staff.get(LIST).content.decode()
+    assert '<progress value="0.4">40%</progress>' in page
+    assert '<span class="badge badge-failed">Failed</span>' in page
+    assert "The disk is full." in page
+    assert "90.0 s" in page
+
+
+def test_a_run_is_found_by_its_id_and_by_its_image(staff):
+    upload = services.start_upload(services.take_in(photo()))
+    other = a_run()
+    for word in (str(upload.run.pk), str(upload.run.pk)[:8], upload.image.identifier):
+        page = staff.get(LIST, {"q": word}).content.decode()
+        assert page_of(upload.run) in page
+        assert page_of(other) not in page
+
+
+def test_waiting_and_running_runs_are_cancelled(staff):
+    waiting, running = a_run("pending"), a_run("running")
+    outcomes = told(act(staff, LIST, "cancel", waiting, running))
+    assert f"{waiting}: Cancelled." in outcomes
+    assert f"{running}: It will stop at its next checkpoint." in outcomes
+    waiting.refresh_from_db()
+    running.refresh_from_db()
+    assert waiting.state == Run.State.CANCELLED
+    assert running.cancel_requested
+
+
+def test_a_cancelled_upload_leaves_no_image(staff):
+    upload = services.start_upload(services.take_in(photo()))
+    act(staff, LIST, "cancel", upload.run)
+    assert not OriginalImage.objects.exists()
+
+
+def test_a_run_that_failed_is_run_again(staff, django_capture_on_commit_callbacks):
+    run = a_run("failed", error_message="The disk is full.")
+    with django_capture_on_commit_callbacks() as callbacks:
+        act(staff, LIST, "run_again", run)
+    run.refresh_from_db()
+    assert (run.state, run.error_message) == (Run.State.PENDING, "")
+    assert len(callbacks) == 1
+
+
+def test_each_refusal_says_why_and_keeps_no_other_from_its_turn(staff):
+    done, failed = a_run("done"), a_run("failed")
+    outcomes = told(act(staff, LIST, "run_again", done, failed))
+    assert f"{failed}: It waits for a worker." in outcomes
+    assert f"{done}: Only a run that has failed or was cancelled can be run again." in outcomes
+    [refusal] = told(act(staff, LIST, "cancel", done))
+    assert refusal == f"{done}: It has ended already."
+
+
+@pytest.mark.parametrize(
+    ("state", "buttons"),
+    [
+        ("pending", {"cancel"}),
+        ("running", {"cancel"}),
+        ("failed", {"run_again"}),
+        ("cancelled", {"run_again"}),
+        ("done", set()),
+    ],
+)
+def test_a_runs_page_offers_what_can_be_done(staff, state, buttons):
+    page = staff.get(page_of(a_run(state))).content.decode()
+    assert {name for name in ("cancel", "run_again") if f'value="{name}"' in page} == buttons
+
+
+@pytest.mark.parametrize("action", ["cancel", "run_again"])
+def test_a_merchandiser_is_refused(merchandiser, action):
+    run = a_run("pending" if action == "cancel" else "failed")
+    assert act(merchandiser, LIST, action, run).status_code == 403
+    before = run.state
+    run.refresh_from_db()
+    assert run.state == before
+
+
+def test_who_may_only_look_is_offered_nothing(staff):
+    group = staff.user.groups.get()
+    group.permissions.remove(group.permissions.get(codename="change_run"))
+    run = a_run("pending")
+    assert 'value="cancel"' not in staff.get(page_of(run)).content.decode()
+    act(staff, LIST, "cancel", run)
+    run.refresh_from_db()
+    assert run.state == Run.State.PENDING
