@@ -9,8 +9,16 @@ from fashionsim import pages
 
 urlpatterns = [
     path("", pages.home, name="home"),
+    path("searches/<uuid:pk>/", pages.fragment, name="search-fragment"),
+    path("searches/<uuid:pk>/cancel/", pages.cancel, name="search-stop"),
     path("garments/<slug:identifier>/", pages.garment, name="garment"),
-    path("sign-in/", auth_views.LoginView.as_view(template_name="sign_in.html"), name="sign-in"),
+    path(
+        "sign-in/",
+        auth_views.LoginView.as_view(
+            template_name="sign_in.html", redirect_authenticated_user=True
+        ),
+        name="sign-in",
+    ),
     path("sign-out/", auth_views.LogoutView.as_view(), name="sign-out"),
     path("admin/", admin.site.urls),
     path("api/v1/", include("catalog.urls")),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from django.conf import settings
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Max, QuerySet
 
 from catalog.models import Product, Segment
 from similarity import backends
@@ -48,12 +48,17 @@ def serving_embedder() -> Embedder:
     Raises MissingWeights if it has none.
     """
     embedder = backends.embedder()
-    row, _ = Embedder.objects.get_or_create(
-        name=settings.EMBEDDER,
-        fingerprint=embedder.fingerprint,
-        defaults={"dim": embedder.dim},
-    )
-    return row
+    known = (settings.EMBEDDER, embedder.fingerprint)
+    if known not in _embedders:
+        _embedders[known], _ = Embedder.objects.get_or_create(
+            name=settings.EMBEDDER,
+            fingerprint=embedder.fingerprint,
+            defaults={"dim": embedder.dim},
+        )
+    return _embedders[known]
+
+
+_embedders: dict[tuple[str, str], Embedder] = {}
 
 
 # --- Searching ------------------------------------------------------------------------------
@@ -73,12 +78,15 @@ def nearest(
     `limit` entries if so many match. `leave_out` keeps a garment's own product (or image) out.
     """
     space = _space(embedder)
-    candidates = _candidates(embedder, products, leave_out)
+    candidates = Embedding.objects.filter(embedder=embedder)
+    if products is not None:
+        candidates = candidates.filter(segment__image__product__in=products)
+    own = None if leave_out is None else _entry(leave_out.image_id, leave_out.image.product_id)
     among: Keys | None = None
-    reach = max(5 * limit, 100)
+    reach = max(2 * limit, 40)
     while True:
         hits = space.search(vector, reach, among=among)
-        found = _best_per_product(hits, candidates, limit)
+        found = _best_per_entry(hits, candidates, limit, own)
         if len(found) == limit or len(hits) < reach:
             return found
         if products is not None and among is None and reach >= FAR:
@@ -87,38 +95,31 @@ def nearest(
         reach *= 5
 
 
-def _candidates(
-    embedder: Embedder, products: QuerySet[Product] | None, leave_out: Segment | None
-) -> QuerySet[Embedding]:
-    candidates = Embedding.objects.filter(embedder=embedder)
-    if products is not None:
-        candidates = candidates.filter(segment__image__product__in=products)
-    if leave_out is not None:
-        own = Q(segment__image=leave_out.image_id)
-        if leave_out.image.product_id is not None:
-            own |= Q(segment__image__product=leave_out.image.product_id)
-        candidates = candidates.exclude(pk__in=Embedding.objects.filter(own).values("pk"))
-    return candidates
+Entry = tuple[str, int]
 
 
-def _best_per_product(
-    hits: Sequence[Hit], candidates: QuerySet[Embedding], limit: int
+def _entry(image: int, product: int | None) -> Entry:
+    """What one result stands for: a product, or an image that belongs to none."""
+    return ("image", image) if product is None else ("product", product)
+
+
+def _best_per_entry(
+    hits: Sequence[Hit], candidates: QuerySet[Embedding], limit: int, own: Entry | None
 ) -> list[Neighbour]:
-    """The best hit of each product among the candidates, best first, at most `limit`."""
-    best: dict[tuple[str, int], Neighbour] = {}
+    """The best hit of each entry among the candidates but its own, best first."""
+    best: dict[Entry, Neighbour] = {}
     for start in range(0, len(hits), LOOKED_UP):
         chunk = hits[start : start + LOOKED_UP]
         rows = {
-            pk: (segment, image, product)
+            pk: (segment, _entry(image, product))
             for pk, segment, image, product in candidates.filter(
                 pk__in=[hit.key for hit in chunk]
             ).values_list("pk", "segment_id", "segment__image_id", "segment__image__product_id")
         }
         for hit in chunk:
-            if hit.key not in rows:
+            segment, entry = rows.get(hit.key, (0, own))
+            if entry is None or entry == own:  # gone since the build, filtered out, or its own
                 continue
-            segment, image, product = rows[hit.key]
-            entry = ("image", image) if product is None else ("product", product)
             best.setdefault(entry, Neighbour(segment, hit.similarity))
             if len(best) == limit:
                 return list(best.values())
@@ -212,6 +213,7 @@ def _space(embedder: Embedder) -> SearchSpace:
 
 def forget() -> None:
     """Drop what this process holds in memory (tests start afresh)."""
+    _embedders.clear()
     with _spaces_lock:
         _spaces.clear()
 

@@ -58,6 +58,13 @@ class Embedding(models.Model):
         return f"{self.segment_id} by {self.embedder_id}"
 
 
+class QueryQuerySet(models.QuerySet["Query"]):
+    def visible_to(self, user: Any) -> QueryQuerySet:
+        """Those that a person may search with again: their own, and a stranger's by its id."""
+        live = self.filter(expires_at__gt=timezone.now())
+        return live.filter(Q(owner=None) | Q(owner=user.pk))
+
+
 class Query(models.Model):
     """A photo that somebody searched with. It expires."""
 
@@ -78,6 +85,8 @@ class Query(models.Model):
     )
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(db_index=True)
+
+    objects = QueryQuerySet.as_manager()
 
     class Meta:
         verbose_name_plural = "queries"
@@ -195,6 +204,10 @@ class RunQuerySet(models.QuerySet["Run"]):
         """Pending runs that nobody has claimed for so long."""
         return self.filter(state=Run.State.PENDING, queued_at__lt=timezone.now() - since)
 
+    def with_results(self) -> RunQuerySet:
+        """Searches with all that is shown of their results: no query per result."""
+        return self.prefetch_related(*Run.RESULTS)
+
     def visible_to(self, user: Any) -> RunQuerySet:
         """Those that a person may know of: their own; a stranger's for whoever has the id."""
         mine = Q(requested_by=None)
@@ -236,6 +249,9 @@ class Run(models.Model):
         "finished_at": None,
         "heartbeat": None,
     }
+
+    RESULTS: ClassVar[tuple[Any, ...]]
+    """What to prefetch with a search, so that its results can be shown."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=10, choices=Kind)
@@ -307,6 +323,13 @@ class Hit(models.Model):
 
     def __str__(self) -> str:
         return f"{self.rank}: {self.segment_id}"
+
+
+Run.RESULTS = (
+    models.Prefetch("hits", Hit.objects.select_related("segment__image__product__category")),
+    "hits__segment__image__product__tags",
+    "hits__segment__image__product__sizes",
+)
 
 
 class IndexBuild(models.Model):

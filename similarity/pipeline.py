@@ -11,6 +11,7 @@ import logging
 import os
 import secrets
 import socket
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
@@ -24,6 +25,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.fields.files import FieldFile
+from django.utils import timezone
 from PIL.Image import Image
 
 from catalog.filters import ProductFilter
@@ -34,6 +36,7 @@ from similarity.engine import Box, Detection, Vectors
 from similarity.engine.errors import EngineError
 from similarity.engine.images import crop, open_stored
 from similarity.errors import Cancelled, LostRun, NotDescribed, Refused
+from similarity.indexing import Neighbour
 from similarity.logs import logged_as
 from similarity.models import Embedder, Embedding, Hit, Run
 
@@ -238,10 +241,15 @@ def _each(
         pool.submit(step, upload).result if pool else partial(step, upload) for upload in uploads
     ]
     well = []
+    beaten = time.monotonic()
     for upload, result in zip(uploads, results, strict=True):
         with guarded(upload.run):
             result()
             well.append(upload)
+        # All of a batch may take longer than the lease, though no picture of it does.
+        if time.monotonic() - beaten > settings.RUN_LEASE_SECONDS / 4:
+            Run.objects.beat(*(upload.run for upload in uploads))
+            beaten = time.monotonic()
     return well
 
 
@@ -255,6 +263,7 @@ def _embedded(uploads: list[Upload]) -> list[Upload]:
 
 
 def _stored(uploads: list[Upload]) -> None:
+    """Write what was found; one that cannot be written spoils no batch."""
     try:
         stopped = store(uploads)
     except Exception:
@@ -262,7 +271,9 @@ def _stored(uploads: list[Upload]) -> None:
             for upload in uploads:
                 _stored([upload])
             return
-        raise
+        with guarded(uploads[0].run):
+            raise
+        return
     for upload in stopped:
         with guarded(upload.run):
             stop(upload.run)
@@ -273,23 +284,43 @@ def _stored(uploads: list[Upload]) -> None:
 
 def search(run: Run) -> None:
     """Find what is most like the query's photo, a box of it, or a known garment."""
+    checkpoint(run, "comparing", 0.5)
+    neighbours = _neighbours(run)
+    with transaction.atomic():
+        finish(run)
+        _add_hits(run, neighbours)
+
+
+def answer(run: Run) -> None:
+    """Carry out a search that is not saved yet, and save it as done, with its results.
+
+    For light searches, inside the request that asks: what goes wrong is raised, and leaves no
+    row. Raises EngineError, Refused.
+    """
+    run.started_at = timezone.now()
+    neighbours = _neighbours(run)
+    run.state, run.progress, run.finished_at = Run.State.DONE, 1.0, timezone.now()
+    with transaction.atomic():
+        run.save(force_insert=True)
+        _add_hits(run, neighbours)
+
+
+def _neighbours(run: Run) -> list[Neighbour]:
     embedder = indexing.serving_embedder()
-    checkpoint(run, "reading", 0.1)
-    vector = _query_vector(run, embedder)
-    checkpoint(run, "comparing", 0.7)
-    neighbours = indexing.nearest(
+    return indexing.nearest(
         embedder,
-        vector,
+        _query_vector(run, embedder),
         limit=run.options["limit"],
         products=chosen_products(run.options.get("filters") or {}),
         leave_out=run.segment,
     )
-    with transaction.atomic():
-        finish(run)
-        Hit.objects.bulk_create(
-            Hit(run=run, rank=rank, segment_id=item.segment_id, similarity=item.similarity)
-            for rank, item in enumerate(neighbours)
-        )
+
+
+def _add_hits(run: Run, neighbours: Sequence[Neighbour]) -> None:
+    Hit.objects.bulk_create(
+        Hit(run=run, rank=rank, segment_id=item.segment_id, similarity=item.similarity)
+        for rank, item in enumerate(neighbours)
+    )
 
 
 def _query_vector(run: Run, embedder: Embedder) -> Vectors:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import TooManyFilesSent
 from django.core.files.uploadedfile import UploadedFile
+from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
+from accounts.models import User
 from catalog.models import Product, Segment
 from catalog.serializers import BOX, LinkField, ProductSerializer
-from similarity import backends, indexing
+from similarity import backends, indexing, services
 from similarity.engine.errors import BadImage
 from similarity.engine.images import decode_base64
 from similarity.models import Hit, IndexBuild, Query, Run
@@ -22,19 +27,28 @@ def limit_field() -> serializers.IntegerField:
     return serializers.IntegerField(min_value=1, max_value=100, default=20)
 
 
-class PhotoField(serializers.Field[bytes, Any, Any, Any]):
-    """The bytes of a photo, sent as a file or as base64 (with or without a data: prefix)."""
+Photo: TypeAlias = "UploadedFile[Any] | str"
+"""A photo as it is sent: a file, or base64."""
 
-    def to_internal_value(self, data: Any) -> bytes:
-        limits = backends.limits()
-        if isinstance(data, UploadedFile):
-            if (data.size or 0) > limits.max_bytes:
-                megabytes = limits.max_bytes / 2**20
-                raise BadImage("file_too_large", f"The file is larger than {megabytes:g} MB.")
-            return bytes(data.read())
-        if isinstance(data, str):
-            return decode_base64(data, limits)
+
+class PhotoField(serializers.Field[Photo, Any, Any, Any]):
+    """A photo, sent as a file or as base64 (with or without a data: prefix)."""
+
+    def to_internal_value(self, data: Any) -> Photo:
+        if isinstance(data, UploadedFile | str):
+            return data
         raise serializers.ValidationError("Send a file, or its bytes as base64.")
+
+
+def photo_bytes(photo: Photo) -> bytes:
+    """The bytes of what a PhotoField takes; raises BadImage."""
+    limits = backends.limits()
+    if isinstance(photo, str):
+        return decode_base64(photo, limits)
+    if (photo.size or 0) > limits.max_bytes:
+        megabytes = limits.max_bytes / 2**20
+        raise BadImage("file_too_large", f"The file is larger than {megabytes:g} MB.")
+    return bytes(photo.read())
 
 
 Base64Field = extend_schema_field({"type": "string", "contentEncoding": "base64"})(
@@ -97,6 +111,11 @@ class UploadRequestSerializer(serializers.Serializer[Any]):
         help_text="Reference of the product that the pictures show.",
     )
 
+    def validate_images(self, images: list[Any]) -> list[Any]:
+        if len(images) > settings.MAX_UPLOAD_FILES:  # as base64: Django counts files itself
+            raise TooManyFilesSent
+        return images
+
 
 class UploadFormSerializer(UploadRequestSerializer):
     images = serializers.ListField(child=FileField(), allow_empty=False)
@@ -124,6 +143,10 @@ class UploadOutcomeSerializer(serializers.Serializer[Any]):
 # --- Searches -------------------------------------------------------------------------------
 
 
+MAX_PRICE = 1e8
+"""More than any product can cost."""
+
+
 class FiltersSerializer(serializers.Serializer[Any]):
     """Several values of one filter widen it; several filters narrow the result."""
 
@@ -138,8 +161,8 @@ class FiltersSerializer(serializers.Serializer[Any]):
     listing_season = serializers.ListField(child=serializers.CharField(), required=False)
     sale_status = serializers.ListField(child=serializers.CharField(), required=False)
     waist_type = serializers.ListField(child=serializers.CharField(), required=False)
-    price_min = serializers.FloatField(required=False, min_value=0)
-    price_max = serializers.FloatField(required=False, min_value=0)
+    price_min = serializers.FloatField(required=False, min_value=0, max_value=MAX_PRICE)
+    price_max = serializers.FloatField(required=False, min_value=0, max_value=MAX_PRICE)
     rating_min = serializers.FloatField(required=False, min_value=0, max_value=5)
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
@@ -195,6 +218,32 @@ class SearchRequestSerializer(serializers.Serializer[Any]):
         if attrs.get("box") is not None and given[0] in {"segment", "product"}:
             raise serializers.ValidationError({"box": ["A box is for a photo."]})
         return attrs
+
+    def create(self, validated_data: dict[str, Any]) -> Run:
+        """Search, for the person of `save(asked_by=...)`; raises what `services.search` does."""
+        asked_by = validated_data["asked_by"]
+        return services.search(
+            **self._source(validated_data, asked_by),
+            limit=validated_data["limit"],
+            box=validated_data.get("box"),
+            filters=validated_data.get("filters"),
+            asked_by=asked_by,
+        )
+
+    def _source(self, asked: dict[str, Any], asked_by: User | None) -> dict[str, Any]:
+        """What to search with."""
+        if "segment" in asked:
+            return {"segment": asked["segment"]}
+        if "product" in asked:
+            return {"segment": services.main_segment(asked["product"])}
+        if "query" in asked:
+            visible = Query.objects.visible_to(asked_by or AnonymousUser())
+            return {"query": get_object_or_404(visible, pk=asked["query"])}
+        if "image" in asked:
+            data = photo_bytes(asked["image"])
+        else:
+            data = services.fetch_image(asked["image_url"])
+        return {"query": services.keep_query(services.take_in(data), asked_by)}
 
 
 class SearchFormSerializer(SearchRequestSerializer):

@@ -145,7 +145,8 @@ def fetch_image(url: str) -> bytes:
 
 
 def keep_query(picture: Picture, owner: User | None) -> Query:
-    """Keep a photo to search with, until it expires."""
+    """Keep a photo to search with, until it expires. Raises MissingWeights."""
+    indexing.serving_embedder()  # what cannot be searched with is not kept
     query = Query(
         sha256=picture.sha256,
         width=picture.width,
@@ -174,9 +175,6 @@ def search(
     """
     if query is not None and box is not None:
         box = _clamped(box, query)
-    embedder = indexing.serving_embedder()
-    if segment is not None:
-        pipeline.segment_vector(segment.pk, embedder)
     run = Run(
         kind=Run.Kind.SEARCH,
         query=query,
@@ -184,23 +182,29 @@ def search(
         requested_by=asked_by,
         options={"limit": limit, "box": box, "filters": dict(filters or {})},
     )
-    _begin(run, here=query is None or backends.embedder().light)
+    if query is None or backends.embedder().light:
+        pipeline.answer(run)
+    else:
+        indexing.serving_embedder()
+        _leave_to_worker(run)
     if query is not None and query.detections is None and not _detecting(query):
-        detection = Run(kind=Run.Kind.DETECT, query=query, requested_by=asked_by)
-        _begin(detection, here=backends.detector().light)
+        _look_for_garments(query, asked_by)
     return run
 
 
-def _begin(run: Run, *, here: bool) -> None:
-    """Start a run: in this very process, or in a worker."""
+def _leave_to_worker(run: Run) -> None:
     run.save()
-    if not here:
-        enqueue(run)
-        return
-    pipeline.execute(run.pk)
-    run.refresh_from_db(
-        fields=["state", "step", "progress", "finished_at", "error_code", "error_message"]
-    )
+    enqueue(run)
+
+
+def _look_for_garments(query: Query, asked_by: User | None) -> None:
+    run = Run(kind=Run.Kind.DETECT, query=query, requested_by=asked_by)
+    if backends.detector().light:
+        run.save()
+        pipeline.execute(run.pk)
+        query.refresh_from_db(fields=["detections"])
+    else:
+        _leave_to_worker(run)
 
 
 def _clamped(box: Sequence[float], query: Query) -> list[float]:
@@ -270,7 +274,7 @@ def main_segment(product: Product) -> Segment:
     segment = (
         Segment.objects.filter(image__product=product)
         .select_related("image__product")
-        .order_by("image__position", "image", "number")
+        .order_by("image__position", "image_id", "number")
         .first()
     )
     if segment is None:

@@ -6,30 +6,30 @@ import time
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Max, Prefetch, Q, QuerySet
+from django.db.models import Count, Max, QuerySet, prefetch_related_objects
 from django.http import HttpRequest, HttpResponseBase
-from django.shortcuts import get_object_or_404
-from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, NotAuthenticated
+from rest_framework.generics import get_object_or_404
 from rest_framework.permissions import AllowAny, BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import needs
-from catalog.models import Segment
-from catalog.views import PICTURE, picture_response
+from catalog.models import Product
+from catalog.views import PICTURE, AnyAccept, picture_response
 from catalog.views import SegmentViewSet as CatalogSegmentViewSet
 from similarity import indexing, services
 from similarity.engine.errors import BadImage
-from similarity.models import Hit, IndexBuild, Query, Run
+from similarity.models import IndexBuild, Query, Run
 from similarity.serializers import (
     HealthSerializer,
     IndexBuildSerializer,
     IndexStatusSerializer,
+    Photo,
     QuerySerializer,
     RunSerializer,
     SearchFormSerializer,
@@ -42,6 +42,7 @@ from similarity.serializers import (
     UploadOutcomeSerializer,
     UploadRequestSerializer,
     UploadSerializer,
+    photo_bytes,
 )
 
 POLL_SECONDS = 0.05
@@ -76,7 +77,7 @@ class RunActions(viewsets.GenericViewSet[Run]):
 
 
 class UploadViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, RunActions):
-    """Pictures on their way into the catalogue. People see their own; staff see all."""
+    """Pictures on their way into the catalogue. The list holds one's own; staff see all."""
 
     queryset = Run.objects.filter(kind=Run.Kind.UPLOAD)
     serializer_class = UploadSerializer
@@ -86,7 +87,8 @@ class UploadViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, RunActions
 
     def get_queryset(self) -> QuerySet[Run]:
         uploads = super().get_queryset().select_related("image")
-        if self.request.user.has_perm("similarity.view_run"):
+        # Bytes that are known lead to the run of whoever sent them first.
+        if self.action != "list" or self.request.user.has_perm("similarity.view_run"):
             return uploads
         return uploads.filter(requested_by=self.request.user.pk)
 
@@ -101,21 +103,16 @@ class UploadViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, RunActions
         """Add one picture or many. Their garments are found in the background."""
         asked = UploadRequestSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
+        photos, product = asked.validated_data["images"], asked.validated_data.get("product")
         uploads: list[Run] = []
         rejected: list[Any] = []
-        for index, data in enumerate(asked.validated_data["images"]):
+        for index, photo in enumerate(photos):
             try:
-                picture = services.take_in(data)
+                uploads.append(start_upload(photo, product, request))
             except BadImage as error:
-                if len(asked.validated_data["images"]) == 1:
+                if len(photos) == 1:
                     raise
                 rejected.append({"index": index, "code": error.code, "detail": str(error)})
-                continue
-            upload = services.start_upload(
-                picture, owner=asker(request), product=asked.validated_data.get("product")
-            )
-            upload.run.is_new = upload.is_new  # type: ignore[attr-defined]
-            uploads.append(upload.run)
         if not uploads:
             raise serializers.ValidationError({"images": rejected})
         outcome = UploadOutcomeSerializer(
@@ -130,6 +127,18 @@ class UploadViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, RunActions
         run = self.get_object()
         services.run_again(run)
         return Response(self.get_serializer(run).data, status=202)
+
+
+def start_upload(photo: Photo, product: Product | None, request: Request) -> Run:
+    """Add one picture as it was sent, and say with its run whether it is new; raises BadImage."""
+    upload = services.start_upload(
+        services.take_in(photo_bytes(photo)),
+        source_name=getattr(photo, "name", None) or "",
+        owner=asker(request),
+        product=product,
+    )
+    upload.run.is_new = upload.is_new  # type: ignore[attr-defined]
+    return upload.run
 
 
 # --- Searches -------------------------------------------------------------------------------
@@ -153,11 +162,12 @@ class SearchViewSet(
         runs = Run.objects.filter(kind=Run.Kind.SEARCH).visible_to(self.request.user)
         runs = runs.select_related("query", "segment")
         if self.action != "list":
-            return with_results(runs)
+            return runs.with_results()
         if self.request.user.is_anonymous:
             raise NotAuthenticated
         runs = runs.filter(requested_by=self.request.user.pk)
-        return runs.annotate(found=Count("hits"), best=Max("hits__similarity"))
+        runs = runs.annotate(found=Count("hits"), best=Max("hits__similarity"))
+        return runs.order_by("-created_at", "-pk")  # Django drops Meta.ordering when it groups
 
     def get_serializer_class(self) -> Any:
         return SearchListSerializer if self.action == "list" else SearchSerializer
@@ -173,58 +183,20 @@ class SearchViewSet(
         """Search. 201 with the results, or 202 with a link to ask for them a little later."""
         asked = SearchRequestSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        run = start_search(asked.validated_data, request)
-        run = self._await(run, asked.validated_data["wait"])
+        run = asked.save(asked_by=asker(request))
+        self._await(run, asked.validated_data["wait"])
+        prefetch_related_objects([run], *Run.RESULTS)
         return Response(self.get_serializer(run).data, status=201 if run.has_ended else 202)
 
-    def _await(self, run: Run, seconds: float) -> Run:
-        """The run as it stands when it has ended, or when the time is up."""
+    def _await(self, run: Run, seconds: float) -> None:
+        """Return when the run has ended, or the time is up."""
         deadline = time.monotonic() + seconds
         while not run.has_ended and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
-            run.refresh_from_db(fields=["state"])
-        return self.get_queryset().get(pk=run.pk)
+            run.refresh_from_db()
 
     def perform_destroy(self, instance: Run) -> None:
         services.forget_search(instance)
-
-
-def with_results(runs: QuerySet[Run]) -> QuerySet[Run]:
-    """Searches with all that is shown of their results: no query per result."""
-    return runs.prefetch_related(
-        Prefetch("hits", Hit.objects.select_related("segment__image__product__category")),
-        "hits__segment__image__product__tags",
-        "hits__segment__image__product__sizes",
-    )
-
-
-def start_search(options: dict[str, Any], request: HttpRequest | Request) -> Run:
-    """Search as the validated data of a SearchRequestSerializer ask; raises what services do."""
-    return services.search(
-        **_source(options, request),
-        limit=options["limit"],
-        box=options.get("box"),
-        filters=options.get("filters"),
-        asked_by=asker(request),
-    )
-
-
-def _source(options: dict[str, Any], request: HttpRequest | Request) -> dict[str, Any]:
-    """What to search with, as the service takes it."""
-    if "segment" in options:
-        return {"segment": options["segment"]}
-    if "product" in options:
-        return {"segment": services.main_segment(options["product"])}
-    if "query" in options:
-        return {"query": visible_query(options["query"], request)}
-    data = options["image"] if "image" in options else services.fetch_image(options["image_url"])
-    return {"query": services.keep_query(services.take_in(data), asker(request))}
-
-
-def visible_query(pk: Any, request: HttpRequest | Request) -> Query:
-    """A photo that whoever asks has searched with, or a stranger's; 404 for anybody else's."""
-    queries = Query.objects.filter(expires_at__gt=timezone.now())
-    return get_object_or_404(queries.filter(Q(owner=None) | Q(owner=request.user.pk)), pk=pk)
 
 
 class QueryViewSet(mixins.RetrieveModelMixin, viewsets.GenericViewSet[Query]):
@@ -235,10 +207,10 @@ class QueryViewSet(mixins.RetrieveModelMixin, viewsets.GenericViewSet[Query]):
     permission_classes = [MaySearch]
 
     def get_object(self) -> Query:
-        return visible_query(self.kwargs["pk"], self.request)
+        return get_object_or_404(Query.objects.visible_to(self.request.user), pk=self.kwargs["pk"])
 
     @PICTURE
-    @action(detail=True)
+    @action(detail=True, content_negotiation_class=AnyAccept)
     def file(self, request: Request, **_: Any) -> HttpResponseBase:
         """The photo itself."""
         query = self.get_object()

@@ -1,0 +1,54 @@
+/** Asking the shop: its API for searches, its pages for what they look like. */
+
+/** An answer that says why not; its message is a sentence for a person. */
+export class Problem extends Error {}
+
+/**
+ * Start a search with a form's fields; gives the run as the API describes it.
+ * Fields left empty are not sent.
+ */
+export async function startSearch(form, { api, signal }) {
+  const body = new FormData();
+  for (const [name, value] of form) {
+    if (value !== "" && name !== "csrfmiddlewaretoken") body.append(name, value);
+  }
+  // A quick search is there at once; of a slow one we want to hear how far it is.
+  body.append("wait", "0.5");
+  const response = await ask(api, { method: "POST", body, headers: headers(), signal });
+  return response.json();
+}
+
+/** Ask a run to stop. One that has ended already is no problem. */
+export async function stopSearch(api) {
+  await fetch(api, { method: "POST", headers: headers() });
+}
+
+/** The markup of one search, as an element. */
+export async function searchFragment(id, signal) {
+  const response = await ask(`/searches/${encodeURIComponent(id)}/`, { signal });
+  if (response.redirected) location.assign(location.href); // signed out meanwhile
+  const markup = new DOMParser().parseFromString(await response.text(), "text/html");
+  return document.adoptNode(markup.body.firstElementChild);
+}
+
+function headers() {
+  const token = document.querySelector("[name=csrfmiddlewaretoken]");
+  return { Accept: "application/json", ...(token && { "X-CSRFToken": token.value }) };
+}
+
+async function ask(url, options) {
+  let response;
+  try {
+    response = await fetch(url, options);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem("The shop cannot be reached. Check your connection and try again.");
+  }
+  if (!response.ok) throw new Problem(await reason(response));
+  return response;
+}
+
+async function reason(response) {
+  const problem = await response.json().catch(() => ({}));
+  return problem.detail || "Something went wrong. Try again in a moment.";
+}

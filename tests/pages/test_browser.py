@@ -1,0 +1,281 @@
+"""The search page in a real browser."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from similarity import pipeline
+from similarity.models import Run
+from tests.pages.test_home import half_red_half_blue
+from tests.pictures import photo
+from tests.shop import add_product
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(CHROMIUM is None, reason="There is no chromium in the PATH."),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[playwright.Browser]:
+    with playwright.sync_playwright() as driver, pytest.MonkeyPatch.context() as patch:
+        # Playwright keeps an event loop in this thread, and Django takes us for a coroutine.
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the browser's console has complained of; a test that means it to, empties it."""
+    return []
+
+
+@pytest.fixture
+def open_page(browser, live_server, complaints):
+    """Opens pages of the shop in a window of a size; closes them after the test."""
+    contexts = []
+
+    def open_page(path: str = "/", width: int = 1280, **options) -> playwright.Page:
+        options = {"viewport": {"width": width, "height": 900}, **options}
+        contexts.append(browser.new_context(base_url=live_server.url, **options))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", lambda said: said.type == "error" and complaints.append(said.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def shop(transactional_db, use):
+    """Red, green and blue things; photos have a left and a right half."""
+    use("DETECTOR", "Halves")
+    for colour in ("red", "green", "blue"):
+        add_product(colour.upper(), colour, price="20.00", category=f"{colour} things")
+
+
+def choose(page, data: bytes, name: str = "photo.png", kind: str = "image/png") -> None:
+    file = {"name": name, "mimeType": kind, "buffer": data}
+    page.set_input_files("input[type=file]", files=[file])
+
+
+def best(page) -> str:
+    """The name of the first result, once there are results and nothing is under way."""
+    page.wait_for_selector("[data-outcome]:not([aria-busy]) .search[data-state=done] .grid")
+    return page.locator(".found .card h3").first.inner_text()
+
+
+def hand_over(page, event: str, key: str, data: bytes) -> None:
+    """Have the page told that a file was dropped or pasted."""
+    page.evaluate(
+        """([type, key, bytes]) => {
+          const transfer = new DataTransfer();
+          transfer.items.add(new File([new Uint8Array(bytes)], "p.png", { type: "image/png" }));
+          const kind = key === "clipboardData" ? ClipboardEvent : DragEvent;
+          document.body.dispatchEvent(new kind(type, { [key]: transfer, bubbles: true }));
+        }""",
+        [event, key, list(data)],
+    )
+
+
+def drag(page, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Draw over the photo, between two places given as shares of its sides."""
+    on = page.locator("[data-photo] image").bounding_box()
+    page.mouse.move(on["x"] + start[0] * on["width"], on["y"] + start[1] * on["height"])
+    page.mouse.down()
+    page.mouse.move(on["x"] + end[0] * on["width"], on["y"] + end[1] * on["height"], steps=5)
+    page.mouse.up()
+
+
+def test_a_chosen_photo_shows_its_results_and_stays_in_sight(open_page, shop):
+    page = open_page()
+    choose(page, photo("green", seed=5))
+    assert best(page) == "green thing"
+    assert "?search=" in page.url
+    assert page.locator("[data-photo] image").is_visible()
+    assert page.locator("[data-announcer]").inner_text() == "3 pieces like this"
+
+
+def test_prices_are_written_as_the_reader_knows_them(open_page, shop):
+    page = open_page()
+    choose(page, photo("green", seed=5))
+    best(page)
+    assert page.locator(".found .price").first.inner_text() == "€20.00"
+
+
+def test_a_photo_can_be_dropped(open_page, shop):
+    page = open_page()
+    hand_over(page, "drop", "dataTransfer", photo("blue", seed=5))
+    assert best(page) == "blue thing"
+
+
+def test_a_photo_can_be_pasted(open_page, shop):
+    page = open_page()
+    hand_over(page, "paste", "clipboardData", photo("red", seed=5))
+    assert best(page) == "red thing"
+
+
+def test_a_garment_pressed_on_the_photo_is_searched_with(open_page, shop):
+    page = open_page()
+    choose(page, half_red_half_blue())
+    best(page)
+    page.locator(".part-badge[data-part='2']").click()
+    page.wait_for_selector("#part-2[aria-pressed=true]")
+    assert best(page) == "blue thing"
+    page.click("#part-whole")
+    page.wait_for_selector("#part-whole[aria-pressed=true]")
+
+
+def test_garments_are_reached_by_keyboard_and_keep_the_focus(open_page, shop):
+    page = open_page()
+    choose(page, half_red_half_blue())
+    best(page)
+    page.focus("#part-1")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#part-1[aria-pressed=true]")
+    assert best(page) == "red thing"
+    assert page.evaluate("document.activeElement.id") == "part-1"
+
+
+def test_a_box_drawn_on_the_photo_is_searched_with(open_page, shop):
+    page = open_page()
+    choose(page, half_red_half_blue())
+    best(page)
+    drag(page, (0.6, 0.2), (0.95, 0.8))
+    page.wait_for_selector("#part-0[aria-pressed=true]")
+    assert best(page) == "blue thing"
+    box = Run.objects.filter(kind=Run.Kind.SEARCH).first().options["box"]
+    assert box == pytest.approx([120, 32, 190, 128], abs=2)
+
+
+def test_filters_are_applied_to_the_same_photo(open_page, shop):
+    page = open_page()
+    choose(page, photo("red", seed=5))
+    best(page)
+    page.select_option("#filter-category", label="green things")
+    page.click("#filter-apply")
+    page.wait_for_function("document.querySelectorAll('.found .card').length === 1")
+    assert best(page) == "green thing"
+
+
+def test_the_address_brings_the_search_back(open_page, shop):
+    page = open_page()
+    choose(page, photo("green", seed=5))
+    best(page)
+    page.reload()
+    assert best(page) == "green thing"
+    assert open_page(page.url).locator(".found .card").count() == 3
+
+
+def test_back_leads_to_the_search_before_and_to_the_start(open_page, shop):
+    page = open_page()
+    choose(page, half_red_half_blue())
+    best(page)
+    page.click("#part-2")
+    page.wait_for_selector("#part-2[aria-pressed=true]")
+    page.go_back()
+    page.wait_for_selector("#part-whole[aria-pressed=true]")
+    page.go_back()
+    page.wait_for_selector("[data-view=start]")
+    assert page.locator(".search").count() == 0
+    page.go_forward()
+    page.wait_for_selector("#part-whole[aria-pressed=true]")
+
+
+def test_a_file_that_will_not_do_is_told_of(open_page, shop, complaints):
+    page = open_page()
+    choose(page, b"no picture")
+    page.wait_for_selector("[data-problem]:not([hidden])")
+    assert "not a picture" in page.locator("[data-problem]").inner_text()
+    assert page.locator("[data-sending]").is_hidden()
+    choose(page, b"text", "notes.txt", "text/plain")
+    page.wait_for_selector("[data-problem] >> text=This is not a picture")
+    assert [complaint for complaint in complaints if "415" not in complaint] == []
+    complaints.clear()
+
+
+def test_a_slow_search_says_how_far_it_is(open_page, shop, use):
+    use("EMBEDDER", "ColourByWorker")
+    add_product("SLOW", "brown", name="brown thing")
+    page = open_page()
+    choose(page, photo("brown", seed=5))
+    page.wait_for_selector(".progress >> text=Waiting for its turn")
+    pipeline.execute(Run.objects.filter(kind=Run.Kind.SEARCH).get().pk)
+    assert best(page) == "brown thing"
+
+
+def test_a_slow_search_can_be_cancelled(open_page, shop, use):
+    use("EMBEDDER", "ColourByWorker")
+    page = open_page()
+    choose(page, photo("red", seed=5))
+    page.click("#cancel")
+    page.wait_for_selector("text=You stopped this search.")
+    assert Run.objects.get(kind=Run.Kind.SEARCH).state == Run.State.CANCELLED
+
+
+def test_garments_that_are_found_later_are_marked_then(open_page, shop, use):
+    use("DETECTOR", "HalvesByWorker")
+    page = open_page()
+    choose(page, half_red_half_blue())
+    page.wait_for_selector(".looking")
+    best(page)
+    assert page.locator(".part-badge").count() == 0
+    page.fill("#filter-price", "15")
+    pipeline.execute(Run.objects.get(kind=Run.Kind.DETECT).pk)
+    page.wait_for_selector(".part-badge[data-part='2']")
+    assert page.locator(".looking").count() == 0
+    assert page.input_value("#filter-price") == "15"
+
+
+def test_a_result_leads_to_its_garment(open_page, shop):
+    page = open_page()
+    choose(page, photo("green", seed=5))
+    best(page)
+    page.click(".found .card h3 a >> nth=0")
+    page.wait_for_selector("h1 >> text=green thing")
+    assert page.locator("#more-title").is_visible()
+    page.go_back()
+    assert best(page) == "green thing"
+
+
+def test_it_all_works_without_javascript(open_page, shop):
+    page = open_page(java_script_enabled=False)
+    choose(page, half_red_half_blue())
+    page.click(".intake button:visible")
+    assert page.locator(".found .card").count() == 3
+    page.click("#part-2")
+    assert page.locator("#part-2").get_attribute("aria-pressed") == "true"
+    assert page.locator(".found .card h3").first.inner_text() == "blue thing"
+
+
+@pytest.mark.parametrize("width", [390, 768, 1280])
+def test_nothing_is_wider_than_the_window(open_page, shop, width):
+    page = open_page(width=width)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    choose(page, half_red_half_blue())
+    best(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.click(".found .card h3 a >> nth=0")
+    page.wait_for_selector("#more-title")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -1,0 +1,35 @@
+"""What the pages make of results and photos."""
+
+import pytest
+
+from catalog.models import Segment
+from fashionsim.looks import Card, parts, sizes_of
+from similarity.models import Query
+from tests.shop import add_product
+
+
+@pytest.mark.parametrize(
+    ("similarity", "word"),
+    [(1.0, "Very close"), (0.85, "Close"), (0.7, "Similar"), (0.1, "Loosely similar"), (None, "")],
+)
+def test_similarity_is_told_in_words(similarity, word):
+    assert Card(Segment(), similarity).likeness == word
+
+
+def test_sizes_come_smallest_first(db):
+    product = add_product("A", sizes=["L", "one size", "XS", "40", "M", "8"]).image.product
+    assert sizes_of(product) == ["XS", "M", "L", "8", "40", "one size"]
+
+
+def test_garments_are_numbered_as_they_were_found():
+    found = [
+        {"box": [0, 0, 100, 100], "label": "dress", "score": 0.9},
+        {"box": [10, 10, 40, 40], "label": "bag", "score": 0.8},
+        {"box": [50, 50, 90, 90], "label": "hat", "score": 0.7},
+    ]
+    query = Query(width=100, height=100, detections=found)
+    assert [(part.number, part.label) for part in parts(query, None)] == [(1, "bag"), (2, "hat")]
+
+
+def test_a_photo_that_was_not_looked_at_has_no_parts():
+    assert parts(Query(width=100, height=100), None) == []
