@@ -48,6 +48,13 @@ class CategorySerializer(serializers.ModelSerializer[Category]):
         fields = ("slug", "name", "products")
 
 
+class CategoryField(serializers.CharField):
+    """A category by its name."""
+
+    def to_representation(self, value: Any) -> str:
+        return str(value.name)
+
+
 class NamesField(serializers.ListField):
     """Names of related rows, as plain words."""
 
@@ -73,16 +80,15 @@ class ImageLinkSerializer(serializers.ModelSerializer[OriginalImage]):
 
 
 class ProductSerializer(serializers.ModelSerializer[Product]):
-    category = serializers.CharField(
-        source="category.name",
-        default=None,
+    category = CategoryField(
+        required=False,
         allow_null=True,
         allow_blank=True,
         max_length=100,
         help_text="Its name; a new one is made.",
     )
     tags = NamesField(required=False)
-    sizes = NamesField(required=False)
+    sizes = NamesField(required=False, child=serializers.CharField(max_length=30))
     link = LinkField("product-detail", "reference")
 
     class Meta:
@@ -119,7 +125,7 @@ class ProductSerializer(serializers.ModelSerializer[Product]):
 
     def _save(self, reference: str, details: dict[str, Any]) -> Product:
         if "category" in details:
-            details["category"] = (details["category"] or {}).get("name") or ""
+            details["category"] = details["category"] or ""
         try:
             return save_product(reference, **details)
         except ModelValidationError as error:

@@ -181,6 +181,8 @@ def category_named(name: str) -> Category | None:
     """The category of that name, made if it is new; none for an empty name."""
     if not (name := name.strip()):
         return None
+    if known := Category.objects.filter(name=name).first():
+        return known
     slug = slugify(name, allow_unicode=True) or name.encode().hex()[:100]
     category, _ = Category.objects.get_or_create(slug=slug, defaults={"name": name})
     return category

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Any
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Prefetch, QuerySet
 from django.http import FileResponse, HttpResponseBase
 from django.utils.cache import get_conditional_response, patch_cache_control
 from django.utils.http import quote_etag
@@ -12,7 +14,8 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, viewsets
 from rest_framework.decorators import action
-from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.exceptions import APIException, NotFound, ValidationError
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.serializers import BaseSerializer
 
@@ -39,6 +42,22 @@ PICTURE = extend_schema(
 )
 
 
+class AnyAccept(DefaultContentNegotiation):
+    """For pictures: one is a JPEG whatever was asked for, and what goes wrong is told in JSON."""
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[Any], format_suffix: str | None = None
+    ) -> tuple[Any, str]:
+        renderer = next(iter(renderers))
+        return renderer, renderer.media_type
+
+
+class PreconditionFailed(APIException):
+    status_code = 412
+    default_code = "precondition_failed"
+    default_detail = "The picture is not in that version."
+
+
 def picture_response(
     request: Request,
     name: str,
@@ -53,7 +72,7 @@ def picture_response(
     one of WIDTHS.
     """
     width = _asked_width(request)
-    etag = quote_etag(f"{version}-{crop or ''}-{width or ''}".replace(" ", ""))
+    etag = quote_etag("-".join(map(str, [version, *(crop or ()), width or "full"])))
     response: HttpResponseBase | None = get_conditional_response(request._request, etag=etag)
     if response is None:
         try:
@@ -61,7 +80,9 @@ def picture_response(
         except FileNotFoundError as error:
             raise NotFound("The picture's file is missing.") from error
         response = FileResponse(file, content_type="image/jpeg")
-        response["ETag"] = etag
+    elif response.status_code == HTTPStatus.PRECONDITION_FAILED:
+        raise PreconditionFailed
+    response["ETag"] = etag
     patch_cache_control(response, max_age=3600, **{"public" if public else "private": True})
     return response
 
@@ -97,7 +118,10 @@ class ProductViewSet(viewsets.ModelViewSet[Product]):
 
     def get_queryset(self) -> QuerySet[Product]:
         products = product_queryset()
-        return products if self.action == "list" else products.prefetch_related("images")
+        if self.action == "list":
+            return products
+        images = OriginalImage.objects.order_by("position", "pk")
+        return products.prefetch_related(Prefetch("images", images))
 
     def get_serializer_class(self) -> type[BaseSerializer[Product]]:
         return ProductSerializer if self.action == "list" else ProductDetailSerializer
@@ -124,7 +148,7 @@ class ImageViewSet(
         return image_queryset()
 
     @PICTURE
-    @action(detail=True)
+    @action(detail=True, content_negotiation_class=AnyAccept)
     def file(self, request: Request, **_: Any) -> HttpResponseBase:
         """The picture itself."""
         image = self.get_object()
@@ -143,7 +167,7 @@ class SegmentViewSet(viewsets.ReadOnlyModelViewSet[Segment]):
     ordering_fields = ("created_at", "score")
 
     @PICTURE
-    @action(detail=True)
+    @action(detail=True, content_negotiation_class=AnyAccept)
     def crop(self, request: Request, **_: Any) -> HttpResponseBase:
         """The garment's own picture, cut along its box."""
         segment = self.get_object()

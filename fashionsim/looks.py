@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from catalog.models import Category, Product, Segment
+from similarity.indexing import Neighbour
 from similarity.models import Hit, Query, Run
 
 LIKENESS = ((0.92, "Very close"), (0.8, "Close"), (0.65, "Similar"))
@@ -76,6 +77,20 @@ class Card:
     @property
     def sizes(self) -> list[str]:
         return sizes_of(self.product)
+
+
+def hits(neighbours: Sequence[Neighbour]) -> list[Hit]:
+    """Neighbours with all that a card shows: no query for each. Not saved."""
+    segments = (
+        Segment.objects.select_related("image__product__category")
+        .prefetch_related("image__product__tags", "image__product__sizes")
+        .in_bulk([neighbour.segment_id for neighbour in neighbours])
+    )
+    return [
+        Hit(rank=rank, similarity=item.similarity, segment=segments[item.segment_id])
+        for rank, item in enumerate(neighbours)
+        if item.segment_id in segments
+    ]
 
 
 def cards(hits: Sequence[Hit] | QuerySet[Hit]) -> list[Card]:

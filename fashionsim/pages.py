@@ -178,7 +178,7 @@ def _more_like(segment: Segment, request: HttpRequest) -> dict[str, Any]:
     if not may_search(request):
         return {"needs_sign_in": True}
     try:
-        hits = services.similar(segment, limit=MORE)
+        neighbours = services.similar(segment, limit=MORE)
     except (EngineError, Refused) as error:
         return {"problem": errors.describe(error)}
-    return {"cards": looks.cards(hits)}
+    return {"cards": looks.cards(looks.hits(neighbours))}

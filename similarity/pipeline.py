@@ -11,7 +11,7 @@ import logging
 import os
 import secrets
 import socket
-import time
+import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
@@ -22,7 +22,7 @@ from typing import BinaryIO, cast
 
 import numpy as np
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models import QuerySet
 from django.db.models.fields.files import FieldFile
 from django.utils import timezone
@@ -42,6 +42,9 @@ from similarity.models import Embedder, Embedding, Hit, Run
 
 logger = logging.getLogger("similarity.pipeline")
 
+BEAT_SECONDS = 5.0
+"""A run that is worked on reports at least so often."""
+
 
 def claim(pks: Iterable[uuid.UUID]) -> list[Run]:
     """Take those of the runs that are to be had, for this process to carry out."""
@@ -57,8 +60,34 @@ def execute(pk: uuid.UUID) -> None:
 
 def carry_out(run: Run) -> None:
     """Carry out a run that this worker has claimed. What goes wrong is written in its row."""
-    with guarded(run):
+    with guarded(run), beating([run]):
         WORK[Run.Kind(run.kind)](run)
+
+
+@contextmanager
+def beating(runs: Sequence[Run]) -> Iterator[None]:
+    """Let it be known that this process is at these runs, however long a step of them takes.
+
+    So the lease is lost with the process alone; one that hangs is ended by the queue's time limit.
+    """
+    is_over = threading.Event()
+
+    def beat() -> None:
+        try:
+            while not is_over.wait(min(BEAT_SECONDS, settings.RUN_LEASE_SECONDS / 4)):
+                Run.objects.beat(*runs)
+        except DatabaseError:
+            logger.exception("The heartbeat stops")
+        finally:
+            connection.close()  # this thread's own
+
+    heart = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    heart.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        heart.join()
 
 
 @contextmanager
@@ -241,15 +270,10 @@ def _each(
         pool.submit(step, upload).result if pool else partial(step, upload) for upload in uploads
     ]
     well = []
-    beaten = time.monotonic()
     for upload, result in zip(uploads, results, strict=True):
         with guarded(upload.run):
             result()
             well.append(upload)
-        # All of a batch may take longer than the lease, though no picture of it does.
-        if time.monotonic() - beaten > settings.RUN_LEASE_SECONDS / 4:
-            Run.objects.beat(*(upload.run for upload in uploads))
-            beaten = time.monotonic()
     return well
 
 

@@ -9,17 +9,18 @@ from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import TooManyFilesSent
 from django.core.files.uploadedfile import UploadedFile
 from django.shortcuts import get_object_or_404
+from django.utils.functional import cached_property
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
-from accounts.models import User
 from catalog.models import Product, Segment
-from catalog.serializers import BOX, LinkField, ProductSerializer
-from similarity import backends, indexing, services
+from catalog.serializers import LinkField, ProductSerializer
+from similarity import backends, indexing, results, services
 from similarity.engine.errors import BadImage
 from similarity.engine.images import decode_base64
-from similarity.models import Hit, IndexBuild, Query, Run
+from similarity.models import IndexBuild, Query, Run
+from similarity.results import Result
 
 
 def limit_field() -> serializers.IntegerField:
@@ -102,7 +103,7 @@ class UploadSerializer(RunSerializer):
 
 
 class UploadRequestSerializer(serializers.Serializer[Any]):
-    images = serializers.ListField(child=Base64Field(), allow_empty=False, help_text="One or many.")
+    images = serializers.ListField(child=Base64Field(), min_length=1, help_text="One or many.")
     product = serializers.SlugRelatedField(
         slug_field="reference",
         queryset=Product.objects.all(),
@@ -118,7 +119,7 @@ class UploadRequestSerializer(serializers.Serializer[Any]):
 
 
 class UploadFormSerializer(UploadRequestSerializer):
-    images = serializers.ListField(child=FileField(), allow_empty=False)
+    images = serializers.ListField(child=FileField(), min_length=1)
 
 
 class AcceptedSerializer(UploadSerializer):
@@ -221,29 +222,23 @@ class SearchRequestSerializer(serializers.Serializer[Any]):
 
     def create(self, validated_data: dict[str, Any]) -> Run:
         """Search, for the person of `save(asked_by=...)`; raises what `services.search` does."""
-        asked_by = validated_data["asked_by"]
-        return services.search(
-            **self._source(validated_data, asked_by),
-            limit=validated_data["limit"],
-            box=validated_data.get("box"),
-            filters=validated_data.get("filters"),
-            asked_by=asked_by,
-        )
-
-    def _source(self, asked: dict[str, Any], asked_by: User | None) -> dict[str, Any]:
-        """What to search with."""
+        asked = validated_data
+        how = {
+            "limit": asked["limit"],
+            "box": asked.get("box"),
+            "filters": asked.get("filters"),
+            "asked_by": asked["asked_by"],
+        }
         if "segment" in asked:
-            return {"segment": asked["segment"]}
+            return services.search(segment=asked["segment"], **how)
         if "product" in asked:
-            return {"segment": services.main_segment(asked["product"])}
+            return services.search(segment=services.main_segment(asked["product"]), **how)
         if "query" in asked:
-            visible = Query.objects.visible_to(asked_by or AnonymousUser())
-            return {"query": get_object_or_404(visible, pk=asked["query"])}
+            visible = Query.objects.visible_to(asked["asked_by"] or AnonymousUser())
+            return services.search(query=get_object_or_404(visible, pk=asked["query"]), **how)
         if "image" in asked:
-            data = photo_bytes(asked["image"])
-        else:
-            data = services.fetch_image(asked["image_url"])
-        return {"query": services.keep_query(services.take_in(data), asked_by)}
+            return services.search_photo(photo_bytes(asked["image"]), **how)
+        return services.search_photo(services.fetch_image(asked["image_url"]), **how)
 
 
 class SearchFormSerializer(SearchRequestSerializer):
@@ -270,29 +265,50 @@ class QuerySerializer(serializers.ModelSerializer[Query]):
         read_only_fields = fields
 
 
-class ResultSerializer(serializers.ModelSerializer[Hit]):
+class ResultSerializer(serializers.Serializer[Result]):
     """One result: the best garment of a product."""
 
-    segment = serializers.CharField(source="segment.identifier")
-    label = serializers.CharField(source="segment.label")  # type: ignore[assignment]
-    crop = serializers.SerializerMethodField()
-    image = serializers.CharField(source="segment.image.identifier")
-    box = serializers.SerializerMethodField()
-    product = ProductSerializer(source="segment.image.product", allow_null=True)
+    rank = serializers.IntegerField(help_text="0 is the most similar.")
+    similarity = serializers.FloatField(help_text="Cosine, -1 to 1.")
+    segment = serializers.CharField(help_text="The garment's id.")
+    label = serializers.CharField()  # type: ignore[assignment]
+    crop = serializers.URLField()
+    image = serializers.CharField(help_text="The image's id.")
+    box = serializers.ListField(child=serializers.FloatField(), min_length=4, max_length=4)
+    product = ProductSerializer(allow_null=True)
 
-    class Meta:
-        model = Hit
-        fields = ("rank", "similarity", "segment", "label", "crop", "image", "box", "product")
-        read_only_fields = fields
+    def to_representation(self, instance: Result) -> dict[str, Any]:
+        return {
+            "rank": instance.rank,
+            "similarity": instance.similarity,
+            "segment": instance.segment,
+            "label": instance.label,
+            "crop": self._crop_links.format(instance.segment),
+            "image": instance.image,
+            "box": instance.box,
+            "product": None if instance.product is None else self._product(instance.product),
+        }
 
-    @extend_schema_field({"type": "string", "format": "uri"})
-    def get_crop(self, hit: Hit) -> str:
-        identifier = hit.segment.identifier
-        return reverse("segment-crop", args=[identifier], request=self.context.get("request"))
+    def _product(self, details: dict[str, Any]) -> dict[str, Any]:
+        amounts = {
+            name: None if details[name] is None else str(details[name])
+            for name in ("price", "rating")
+        }
+        return details | amounts | {"link": self._product_links.format(details["reference"])}
 
-    @extend_schema_field(BOX)
-    def get_box(self, hit: Hit) -> list[float]:
-        return list(hit.segment.box)
+    @cached_property
+    def _product_links(self) -> str:
+        return self._links("product-detail")
+
+    @cached_property
+    def _crop_links(self) -> str:
+        return self._links("segment-crop")
+
+    def _links(self, view: str) -> str:
+        """The link to a view, with {} for the id: made once, not once a result."""
+        link = reverse(view, args=["ID"], request=self.context.get("request"))
+        before, _, after = link.rpartition("/ID/")
+        return f"{before}/{{}}/{after}"
 
 
 class SearchSummarySerializer(RunSerializer):
@@ -332,11 +348,16 @@ class SearchListSerializer(SearchSummarySerializer):
 class SearchSerializer(SearchSummarySerializer):
     """A search with its results, best first."""
 
-    results = ResultSerializer(many=True, source="hits")
+    results = serializers.SerializerMethodField()
 
     class Meta(SearchSummarySerializer.Meta):
         fields = (*SearchSummarySerializer.Meta.fields, "results")
         read_only_fields = fields
+
+    @extend_schema_field(ResultSerializer(many=True))
+    def get_results(self, run: Run) -> Any:
+        found: Any = results.of_run(run) if run.state == Run.State.DONE else []
+        return ResultSerializer(found, many=True, context=self.context).data
 
 
 class SimilarRequestSerializer(FiltersSerializer):

@@ -34,7 +34,7 @@ from similarity.errors import (
     UrlsOff,
 )
 from similarity.indexing import Neighbour
-from similarity.models import Embedding, Hit, IndexBuild, Query, Run
+from similarity.models import Embedding, IndexBuild, Query, Run
 
 UNCLAIMED = dt.timedelta(seconds=30)
 """A pending run that no worker has claimed for so long is put into the queue once more."""
@@ -145,8 +145,7 @@ def fetch_image(url: str) -> bytes:
 
 
 def keep_query(picture: Picture, owner: User | None) -> Query:
-    """Keep a photo to search with, until it expires. Raises MissingWeights."""
-    indexing.serving_embedder()  # what cannot be searched with is not kept
+    """Keep a photo to search with, until it expires."""
     query = Query(
         sha256=picture.sha256,
         width=picture.width,
@@ -192,6 +191,21 @@ def search(
     return run
 
 
+def search_photo(
+    data: bytes,
+    *,
+    box: Sequence[float] | None = None,
+    asked_by: User | None = None,
+    **how: Any,
+) -> Run:
+    """Search with a new photo. Raises BadImage, and what `search` does: before it is kept."""
+    picture = take_in(data)
+    indexing.serving_embedder()
+    if box is not None:
+        box = _clamped(box, picture)
+    return search(query=keep_query(picture, asked_by), box=box, asked_by=asked_by, **how)
+
+
 def _leave_to_worker(run: Run) -> None:
     run.save()
     enqueue(run)
@@ -207,12 +221,12 @@ def _look_for_garments(query: Query, asked_by: User | None) -> None:
         _leave_to_worker(run)
 
 
-def _clamped(box: Sequence[float], query: Query) -> list[float]:
-    inside = Box(*box).clamped(query.width, query.height)
+def _clamped(box: Sequence[float], picture: Picture | Query) -> list[float]:
+    inside = Box(*box).clamped(picture.width, picture.height)
     if inside.width < 1 or inside.height < 1:
         raise BadBox(
-            f"The box holds nothing of the picture, which is {query.width} pixels wide and "
-            f"{query.height} high."
+            f"The box holds nothing of the picture, which is {picture.width} pixels wide and "
+            f"{picture.height} high."
         )
     return [inside.x0, inside.y0, inside.x1, inside.y1]
 
@@ -223,20 +237,21 @@ def _detecting(query: Query) -> bool:
     ).exists()
 
 
-def similar(segment: Segment, *, limit: int, filters: Mapping[str, Any] | None = None) -> list[Hit]:
+def similar(
+    segment: Segment, *, limit: int, filters: Mapping[str, Any] | None = None
+) -> list[Neighbour]:
     """What is most like a known garment; leaves no trace. Raises NotDescribed."""
     embedder = indexing.serving_embedder()
-    neighbours = indexing.nearest(
+    return indexing.nearest(
         embedder,
         pipeline.segment_vector(segment.pk, embedder),
         limit=limit,
         products=pipeline.chosen_products(dict(filters or {})),
         leave_out=segment,
     )
-    return results_of(neighbours)
 
 
-def find_similar(data: bytes, *, limit: int) -> list[Hit]:
+def find_similar(data: bytes, *, limit: int) -> list[Neighbour]:
     """What is most like the picture of those bytes; leaves no trace. Raises BadImage.
 
     The picture goes the way that an uploaded one goes, through its stored JPEG.
@@ -244,21 +259,7 @@ def find_similar(data: bytes, *, limit: int) -> list[Hit]:
     embedder = indexing.serving_embedder()
     picture = open_stored(io.BytesIO(take_in(data).jpeg))
     vector = backends.embedder().embed([picture])[0]
-    return results_of(indexing.nearest(embedder, vector, limit=limit))
-
-
-def results_of(neighbours: Sequence[Neighbour]) -> list[Hit]:
-    """Neighbours with all that is shown of a result: no query for each. Not saved."""
-    segments = (
-        Segment.objects.select_related("image__product__category")
-        .prefetch_related("image__product__tags", "image__product__sizes")
-        .in_bulk([neighbour.segment_id for neighbour in neighbours])
-    )
-    return [
-        Hit(rank=rank, similarity=item.similarity, segment=segments[item.segment_id])
-        for rank, item in enumerate(neighbours)
-        if item.segment_id in segments
-    ]
+    return indexing.nearest(embedder, vector, limit=limit)
 
 
 def forget_search(run: Run) -> None:
@@ -295,15 +296,19 @@ def cancel(run: Run) -> None:
             pipeline.discard(run)
 
 
-def run_again(run: Run) -> None:
-    """Give a run that has failed or was cancelled another chance."""
+def run_again(run: Run, *, queued: bool = True) -> None:
+    """Give a run that has failed or was cancelled another chance.
+
+    `queued=False` leaves it to the caller.
+    """
     if run.kind == Run.Kind.UPLOAD and run.image is None:
         raise NotRepeatable("The image is gone. Upload it again.")
     with transaction.atomic():
         if not Run.objects.reset(run.pk):
             raise NotRepeatable("Only a run that has failed or was cancelled can be run again.")
         _wait_again(run)
-        enqueue(run)
+        if queued:
+            enqueue(run)
     run.refresh_from_db()
 
 

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Max, QuerySet, prefetch_related_objects
+from django.db.models import Count, Max, QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, viewsets
@@ -22,7 +22,7 @@ from accounts.permissions import needs
 from catalog.models import Product
 from catalog.views import PICTURE, AnyAccept, picture_response
 from catalog.views import SegmentViewSet as CatalogSegmentViewSet
-from similarity import indexing, services
+from similarity import indexing, results, services
 from similarity.engine.errors import BadImage
 from similarity.models import IndexBuild, Query, Run
 from similarity.serializers import (
@@ -162,7 +162,7 @@ class SearchViewSet(
         runs = Run.objects.filter(kind=Run.Kind.SEARCH).visible_to(self.request.user)
         runs = runs.select_related("query", "segment")
         if self.action != "list":
-            return runs.with_results()
+            return runs
         if self.request.user.is_anonymous:
             raise NotAuthenticated
         runs = runs.filter(requested_by=self.request.user.pk)
@@ -185,7 +185,6 @@ class SearchViewSet(
         asked.is_valid(raise_exception=True)
         run = asked.save(asked_by=asker(request))
         self._await(run, asked.validated_data["wait"])
-        prefetch_related_objects([run], *Run.RESULTS)
         return Response(self.get_serializer(run).data, status=201 if run.has_ended else 202)
 
     def _await(self, run: Run, seconds: float) -> None:
@@ -232,8 +231,10 @@ class SegmentViewSet(CatalogSegmentViewSet):
         options.is_valid(raise_exception=True)
         filters = dict(options.validated_data)
         limit = filters.pop("limit")
-        hits = services.similar(self.get_object(), limit=limit, filters=filters)
-        answer = SimilarSerializer({"results": hits}, context=self.get_serializer_context())
+        neighbours = services.similar(self.get_object(), limit=limit, filters=filters)
+        answer = SimilarSerializer(
+            {"results": results.read(neighbours)}, context=self.get_serializer_context()
+        )
         return Response(answer.data)
 
 

@@ -66,7 +66,7 @@ def database() -> Iterator[str]:
 
 def queue() -> Iterator[str]:
     services.probe_queue()
-    if services.is_stalled():
+    if Run.objects.waiting(services.UNCLAIMED).exists() and services.is_stalled():
         raise Ailment("Runs wait and nobody works on them. Start: manage.py worker")
     waiting = Run.objects.filter(state=Run.State.PENDING).count()
     yield f"{'Redis' if settings.REDIS_URL else 'in the database'}, {waiting} runs wait"

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from similarity import services
+from similarity import results, services
 from similarity.engine.errors import EngineError
 
 
@@ -26,24 +26,24 @@ class Command(BaseCommand):
         if not 1 <= options["limit"] <= 100:  # noqa: PLR2004  (as the API has it)
             raise CommandError("--limit goes from 1 to 100.")
         try:
-            hits = services.find_similar(photo.read_bytes(), limit=options["limit"])
+            found = results.read(services.find_similar(photo.read_bytes(), limit=options["limit"]))
         except OSError as error:
             raise CommandError(f"{photo} cannot be read: {error.strerror}.") from error
         except EngineError as error:
             raise CommandError(str(error)) from error
-        results = [
+        rows = [
             {
-                "segment": hit.segment.identifier,
-                "similarity": round(hit.similarity, 6),
-                "product": getattr(hit.segment.image.product, "reference", None),
-                "image": hit.segment.image.identifier,
+                "segment": result.segment,
+                "similarity": round(result.similarity, 6),
+                "product": result.product and result.product["reference"],
+                "image": result.image,
             }
-            for hit in hits
+            for result in found
         ]
         if options["json"]:
-            self.stdout.write(json.dumps({"query": str(photo), "results": results}))
+            self.stdout.write(json.dumps({"query": str(photo), "results": rows}))
             return
-        for result in results:
-            self.stdout.write("  ".join(str(value) for value in result.values()))
-        if not results:
+        for row in rows:
+            self.stdout.write("  ".join(str(value) for value in row.values()))
+        if not rows:
             self.stdout.write("Nothing found: the catalogue has no described garments yet.")

@@ -17,8 +17,8 @@ from tqdm import tqdm
 
 from catalog.models import OriginalImage, Product
 from catalog.services import save_product
+from similarity import backends
 from similarity.engine.errors import EngineError
-from similarity.indexing import serving_embedder
 from similarity.ingestion import Item, ingest
 
 SUFFIXES = {
@@ -53,14 +53,11 @@ class Command(BaseCommand):
         folder: Path = options["folder"]
         if not folder.is_dir():
             raise CommandError(f"{folder} is no folder.")
-        try:
-            serving_embedder()
-        except EngineError as error:
-            raise CommandError(str(error)) from error
+        _check_models()
         files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
         if not files:
             raise CommandError(f"There are no pictures in {folder}.")
-        products = self._products(options["products"], folder) if options["products"] else {}
+        products = self._products(options["products"], folder, files) if options["products"] else {}
         counts = self._ingest(folder, files, products)
         if not counts["added"] + counts["known"]:
             raise CommandError("Not one picture could be taken in.")
@@ -87,15 +84,31 @@ class Command(BaseCommand):
         )
         return counts
 
-    def _products(self, path: Path, folder: Path) -> dict[Path, Product]:
+    def _products(self, path: Path, folder: Path, files: list[Path]) -> dict[Path, Product]:
         """The product of each picture that the CSV file names; a bad row is reported."""
         products: dict[Path, Product] = {}
+        known = set(files)
         for number, row in _rows(path):
             try:
-                products[folder / row.pop("file")] = save_product(**_details(row))
-            except (ValidationError, KeyError, TypeError) as error:
+                if None in row or None in row.values():
+                    raise ValidationError("it has too few or too many cells.")
+                picture = row.pop("file")
+                if folder / picture not in known:
+                    raise ValidationError(f"there is no picture {picture!r} in the folder.")
+                products[folder / picture] = save_product(**_details(row))
+            except ValidationError as error:
                 self.stderr.write(f"{path.name}, line {number}: {_sentence(error)}")
         return products
+
+
+def _check_models() -> None:
+    """All models are there, so that not every picture fails for the same reason."""
+    try:
+        missing = [*backends.detector().missing(), *backends.embedder().missing()]
+    except EngineError as error:
+        raise CommandError(str(error)) from error
+    if missing:
+        raise CommandError(" ".join(missing))
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
@@ -114,17 +127,20 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 def _details(row: dict[str, str]) -> dict[str, Any]:
     """A row's values as `save_product` takes them; an empty cell says nothing."""
-    details: dict[str, Any] = {name: value.strip() for name, value in row.items() if value}
+    cells = {name: value.strip() for name, value in row.items()}
+    details: dict[str, Any] = {name: value for name, value in cells.items() if value}
+    reference = details.setdefault("reference", "")
+    if "name" not in details and not Product.objects.filter(reference=reference).exists():
+        details["name"] = reference
     for name in LISTS:
         if name in details:
             details[name] = details[name].split("|")
-    details.setdefault("name", details.get("reference", ""))
     return details
 
 
-def _sentence(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        return "; ".join(
-            f"{field}: {' '.join(messages)}" for field, messages in error.message_dict.items()
-        )
-    return "the row has too few or too many cells."
+def _sentence(error: ValidationError) -> str:
+    if not hasattr(error, "error_dict"):
+        return " ".join(error.messages)
+    return "; ".join(
+        f"{field}: {' '.join(messages)}" for field, messages in error.message_dict.items()
+    )
