@@ -22,7 +22,8 @@ def grants(role: str, permissions: Iterable[str]) -> Callable[[Any, Any], None]:
     def grant(apps: Any, schema_editor: Any) -> None:
         for label in sorted({label for label, _ in wanted}):
             config = apps.get_app_config(label)
-            config.models_module = True  # a migration's app has none, and is passed over then
+            # A migration's app has no module, and would be passed over.
+            config.models_module = getattr(config, "models_module", None) or True
             create_permissions(config, apps=apps, verbosity=0)
         group, _ = apps.get_model("auth", "Group").objects.get_or_create(name=role)
         permission = apps.get_model("auth", "Permission").objects

@@ -134,7 +134,10 @@ class ImageViewSet(
     mixins.DestroyModelMixin,
     viewsets.GenericViewSet[OriginalImage],
 ):
-    """Pictures of the catalogue. New ones come by way of uploads."""
+    """Pictures of the catalogue. New ones come by way of uploads.
+
+    Shoppers see those that are ready; merchandisers also those that wait or have failed.
+    """
 
     queryset = OriginalImage.objects.all()
     serializer_class = ImageSerializer
@@ -145,7 +148,10 @@ class ImageViewSet(
     ordering_fields = ("created_at", "position", "size")
 
     def get_queryset(self) -> QuerySet[OriginalImage]:
-        return image_queryset()
+        images = image_queryset()
+        if self.request.user.has_perm("catalog.view_originalimage"):
+            return images
+        return images.filter(status=OriginalImage.Status.READY)
 
     @PICTURE
     @action(detail=True, content_negotiation_class=AnyAccept)

@@ -11,6 +11,7 @@ from django.core.exceptions import RequestDataTooBig, SuspiciousOperation, TooMa
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 from rest_framework.exceptions import APIException
+from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
@@ -41,6 +42,9 @@ def problem(status: int, code: str, detail: str, **more: Any) -> dict[str, Any]:
 
 def problem_details(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler; None leaves an unforeseen error to Django, which logs it."""
+    # In JSON, even where the view shows a page or YAML.
+    request = context["request"]
+    request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
     body = describe(error)
     if body is not None:
         return Response(body, status=body["status"], content_type=MEDIA_TYPE)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,34 @@ from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = environ.Env()
+
+class Env(environ.Env):  # type: ignore[misc]  # the library has no types
+    """Refuses, by its name, a value of the wrong type; the library's own readers guess."""
+
+    EXPECTED = {bool: "true or false", int: "a whole number", float: "a number"}
+    BOOLEANS = {"true", "yes", "on", "1", "false", "no", "off", "0"}
+
+    def get_value(self, var: str, cast: Any = None, *args: Any, **options: Any) -> Any:
+        try:
+            return super().get_value(var, cast, *args, **options)
+        except ValueError as error:
+            expected = self.EXPECTED[cast]
+            raise ImproperlyConfigured(
+                f"{var} must be {expected}, and is {os.environ[var]!r}."
+            ) from error
+
+    @classmethod
+    def parse_value(cls, value: str, cast: Any) -> Any:
+        if cast is bool and value.lower() not in cls.BOOLEANS:
+            raise ValueError(value)
+        if cast is float:
+            return float(value)
+        if cast is list:
+            return [item.strip() for item in value.split(",") if item.strip()]
+        return super().parse_value(value, cast)
+
+
+env = Env()
 env.read_env(BASE_DIR / ".env")
 
 
@@ -29,6 +57,12 @@ def _kept_secret(path: Path) -> str:
     with os.fdopen(descriptor, "w") as file:
         file.write(secret := secrets.token_urlsafe(50))
     return secret
+
+
+def _one_of(name: str, known: Sequence[str], value: str) -> str:
+    if value not in known:
+        raise ImproperlyConfigured(f"{name} must be one of {', '.join(known)}, and is {value!r}.")
+    return value
 
 
 def _at_least(name: str, least: int, value: int) -> int:
@@ -284,7 +318,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": [
-        "rest_framework.parsers.JSONParser",
+        "fashionsim.parsers.JSONParser",
         "rest_framework.parsers.MultiPartParser",
     ],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
@@ -314,7 +348,9 @@ SPECTACULAR_SETTINGS = {
 
 # --- Logging --------------------------------------------------------------------------------
 
-LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+LOG_LEVEL = _one_of(
+    "LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), env.str("LOG_LEVEL", default="INFO")
+)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -24,7 +24,11 @@ urlpatterns = [
     path("api/v1/", include("catalog.urls")),
     path("api/v1/", include("similarity.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path(
+        "api/docs/",
+        SpectacularSwaggerView.as_view(url_name="schema", metadata_class=None),
+        name="docs",
+    ),
 ]
 
 handler400 = "fashionsim.errors.bad_request"

@@ -30,7 +30,7 @@ LOOKED_UP = 500
 """Hits looked up in the database at a time."""
 
 FAR = 2000
-"""Having gone through so many hits, a filtered search scans what its filter keeps instead."""
+"""A filtered search that would have to go through so many hits scans what its filter keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +78,23 @@ def nearest(
     `limit` entries if so many match. `leave_out` keeps a garment's own product (or image) out.
     """
     space = _space(embedder)
-    candidates = Embedding.objects.filter(embedder=embedder)
-    if products is not None:
-        candidates = candidates.filter(segment__image__product__in=products)
     own = None if leave_out is None else _entry(leave_out.image_id, leave_out.image.product_id)
     among: Keys | None = None
-    reach = max(2 * limit, 40)
+    reach = 2 * limit if products is None else 10 * limit
     while True:
         hits = space.search(vector, reach, among=among)
-        found = _best_per_entry(hits, candidates, limit, own)
+        found = _best_per_entry(hits, limit, products, own)
         if len(found) == limit or len(hits) < reach:
             return found
-        if products is not None and among is None and reach >= FAR:
-            among = np.fromiter(candidates.values_list("pk", flat=True), dtype=np.int64)
-            among.sort()
+        if products is not None and among is None and 2 * limit * reach > FAR * len(found):
+            among = _described(embedder, products)
         reach *= 5
+
+
+def _described(embedder: Embedder, products: QuerySet[Product]) -> Keys:
+    """The keys of all embeddings of those products, ascending."""
+    embeddings = Embedding.objects.filter(embedder=embedder, segment__image__product__in=products)
+    return np.sort(np.fromiter(embeddings.values_list("pk", flat=True), dtype=np.int64))
 
 
 Entry = tuple[str, int]
@@ -104,18 +106,13 @@ def _entry(image: int, product: int | None) -> Entry:
 
 
 def _best_per_entry(
-    hits: Sequence[Hit], candidates: QuerySet[Embedding], limit: int, own: Entry | None
+    hits: Sequence[Hit], limit: int, products: QuerySet[Product] | None, own: Entry | None
 ) -> list[Neighbour]:
-    """The best hit of each entry among the candidates but its own, best first."""
+    """The best hit of each entry that passes the filter and is not its own, best first."""
     best: dict[Entry, Neighbour] = {}
     for start in range(0, len(hits), LOOKED_UP):
         chunk = hits[start : start + LOOKED_UP]
-        rows = {
-            pk: (segment, _entry(image, product))
-            for pk, segment, image, product in candidates.filter(
-                pk__in=[hit.key for hit in chunk]
-            ).values_list("pk", "segment_id", "segment__image_id", "segment__image__product_id")
-        }
+        rows = _looked_up([hit.key for hit in chunk], products)
         for hit in chunk:
             segment, entry = rows.get(hit.key, (0, own))
             if entry is None or entry == own:  # gone since the build, filtered out, or its own
@@ -124,6 +121,22 @@ def _best_per_entry(
             if len(best) == limit:
                 return list(best.values())
     return list(best.values())
+
+
+def _looked_up(
+    keys: Sequence[int], products: QuerySet[Product] | None
+) -> dict[int, tuple[int, Entry]]:
+    """Segment and entry of each embedding that is still there and passes the filter, by key."""
+    rows = list(
+        Embedding.objects.filter(pk__in=keys).values_list(
+            "pk", "segment_id", "segment__image_id", "segment__image__product_id"
+        )
+    )
+    if products is not None:
+        # The filter is put to these few products alone, whatever number it keeps in all.
+        kept = set(products.filter(pk__in={row[3] for row in rows}).values_list("pk", flat=True))
+        rows = [row for row in rows if row[3] in kept]
+    return {pk: (segment, _entry(image, product)) for pk, segment, image, product in rows}
 
 
 class SearchSpace:

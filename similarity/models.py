@@ -145,8 +145,12 @@ class RunQuerySet(models.QuerySet["Run"]):
         advanced = self.mine(*runs).filter(cancel_requested=False).update(**changes)
         if advanced == len(runs):
             return list(runs)
+        changes.pop("heartbeat", None)  # another beat may have come since
         changed = self.filter(
-            pk__in=[run.pk for run in runs], worker__in={run.worker for run in runs}, **changes
+            pk__in=[run.pk for run in runs],
+            worker__in={run.worker for run in runs},
+            cancel_requested=False,
+            **changes,
         )
         kept = set(changed.values_list("pk", flat=True))
         return [run for run in runs if run.pk in kept]

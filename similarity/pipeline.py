@@ -210,6 +210,7 @@ def embed(uploads: Sequence[Upload]) -> None:
 
 def store(uploads: Sequence[Upload]) -> list[Upload]:
     """Write segments, embeddings and DONE: all, or nothing. Gives those that had to stop."""
+    embedder = indexing.serving_embedder()  # its row, if new, outlives what is undone below
     with transaction.atomic():
         done = {run.pk for run in Run.objects.finish([upload.run for upload in uploads])}
         finished = [upload for upload in uploads if upload.run.pk in done]
@@ -221,7 +222,8 @@ def store(uploads: Sequence[Upload]) -> list[Upload]:
             }
         )
         if segments:
-            add_embeddings(segments, np.concatenate([upload.vectors for upload in finished]))
+            vectors = np.concatenate([upload.vectors for upload in finished])
+            add_embeddings(embedder, segments, vectors)
         OriginalImage.objects.filter(pk__in=[upload.run.image_id for upload in finished]).update(
             status=OriginalImage.Status.READY, problem=""
         )
@@ -238,14 +240,13 @@ def _found(detection: Detection) -> Found:
     )
 
 
-def add_embeddings(segments: Sequence[Segment], vectors: Vectors) -> None:
+def add_embeddings(embedder: Embedder, segments: Sequence[Segment], vectors: Vectors) -> None:
     """Add the vectors of new segments, inside the caller's transaction.
 
     The embedder's row is locked until that commits, so ids are given in the order of commits:
     who has read up to an id has missed nothing below it (see `indexing.Tail`).
     """
-    serving = indexing.serving_embedder()
-    embedder = Embedder.objects.select_for_update().get(pk=serving.pk)
+    Embedder.objects.select_for_update().get(pk=embedder.pk)
     Embedding.objects.bulk_create(
         Embedding(segment=segment, embedder=embedder, vector=vector)
         for segment, vector in zip(segments, vectors, strict=True)

@@ -379,6 +379,9 @@ class IndexStatusSerializer(serializers.Serializer[indexing.IndexStatus]):
     indexed = serializers.IntegerField(help_text="Vectors in that build.")
     newer = serializers.IntegerField(help_text="Vectors since then, searched exactly.")
     problem = serializers.CharField(allow_null=True)
+    rebuild = RunSerializer(
+        read_only=True, allow_null=True, help_text="The latest rebuild that was asked for."
+    )
 
 
 class IndexBuildSerializer(serializers.ModelSerializer[IndexBuild]):

@@ -248,7 +248,9 @@ class IndexView(APIView):
 
     @extend_schema(responses=IndexStatusSerializer)
     def get(self, request: Request) -> Response:
-        return Response(IndexStatusSerializer(indexing.status(indexing.serving_embedder())).data)
+        status = IndexStatusSerializer(indexing.status(indexing.serving_embedder())).data
+        latest = Run.objects.filter(kind=Run.Kind.REBUILD).first()
+        return Response({**status, "rebuild": latest and RunSerializer(latest).data})
 
 
 class RebuildView(APIView):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from rest_framework.test import APIClient
 
 from accounts import roles
 from similarity import backends, indexing
+from tests.scratch import migrated, open_shop  # noqa: F401  (fixtures)
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +23,8 @@ def fresh_shop(settings, tmp_path):
     settings.MEDIA_ROOT = tmp_path / "media"
     settings.INDEX_DIR = tmp_path / "indexes"
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    # Each test client starts the site anew: it need not look at all static files first.
+    settings.WHITENOISE_AUTOREFRESH = True
     backends.forget()
     indexing.forget()
     yield
@@ -27,7 +32,16 @@ def fresh_shop(settings, tmp_path):
     indexing.forget()
 
 
+def restore_roles() -> None:
+    """Make the groups again as the migrations do: tests with real transactions end in a flush."""
+    for app in ("catalog", "similarity"):
+        for step in import_module(f"{app}.migrations.0002_roles").Migration.operations:
+            step.code(apps, None)
+
+
 def person(name: str, *groups: str, **attributes):
+    if groups and not Group.objects.exists():
+        restore_roles()
     user = get_user_model().objects.create_user(name, password=f"{name}-pass-9", **attributes)
     user.groups.set(Group.objects.filter(name__in=groups))
     return user

@@ -90,12 +90,8 @@ class Command(BaseCommand):
         known = set(files)
         for number, row in _rows(path):
             try:
-                if None in row or None in row.values():
-                    raise ValidationError("it has too few or too many cells.")
-                picture = row.pop("file")
-                if folder / picture not in known:
-                    raise ValidationError(f"there is no picture {picture!r} in the folder.")
-                products[folder / picture] = save_product(**_details(row))
+                picture = _picture(row, folder, known)
+                products[picture] = save_product(**_details(row))
             except ValidationError as error:
                 self.stderr.write(f"{path.name}, line {number}: {_sentence(error)}")
         return products
@@ -123,6 +119,16 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                 yield reader.line_num, row
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise CommandError(f"{path} cannot be read: {error}") from error
+
+
+def _picture(row: dict[str, str], folder: Path, known: set[Path]) -> Path:
+    """Take the picture's name out of a row; its path. ValidationError if the row is a bad one."""
+    if None in row or None in row.values():
+        raise ValidationError("it has too few or too many cells.")
+    name = row.pop("file")
+    if (path := folder / name) not in known:
+        raise ValidationError(f"there is no picture {name!r} in the folder.")
+    return path
 
 
 def _details(row: dict[str, str]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -19,7 +20,6 @@ logger = logging.getLogger("similarity.worker")
 LOOK_SECONDS = 2.0
 SWEEP_SECONDS = 15.0
 PATIENCE_SECONDS = 60.0
-"""A cluster that has left runs waiting for so long hangs, and is started anew."""
 
 GRACE_SECONDS = 20.0
 """That a cluster gets to finish what it is at."""
@@ -37,16 +37,28 @@ class Command(BaseCommand):
         "lost runs, and rebuild the index when much is new. Ends on SIGTERM or Ctrl-C."
     )
 
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--patience",
+            type=float,
+            metavar="SECONDS",
+            default=PATIENCE_SECONDS,
+            help=(
+                "a cluster that leaves runs waiting for so long, and works on none, hangs and is "
+                f"started anew (default {PATIENCE_SECONDS:g})"
+            ),
+        )
+
     def handle(self, *_: Any, **options: Any) -> None:
         stopped = Stopped()
         cluster = Child([sys.executable, sys.argv[0], "qcluster"], ENVIRONMENT)
         cluster.start()
         try:
-            self._watch(cluster, stopped)
+            self._watch(cluster, stopped, options["patience"])
         finally:
             cluster.stop(GRACE_SECONDS)
 
-    def _watch(self, cluster: Child, stopped: Stopped) -> None:
+    def _watch(self, cluster: Child, stopped: Stopped, patience: float) -> None:
         swept = working = time.monotonic()
         while not stopped.wait(LOOK_SECONDS):
             now = time.monotonic()
@@ -59,7 +71,7 @@ class Command(BaseCommand):
             except (DatabaseError, OSError):
                 logger.exception("The database or the queue cannot be reached: trying on")
                 close_old_connections()
-            if not cluster.is_alive or now - working >= PATIENCE_SECONDS:
+            if not cluster.is_alive or now - working >= patience:
                 logger.error("The cluster has died or hangs: starting it anew")
                 cluster.stop(GRACE_SECONDS)
                 cluster.start()
