@@ -11,7 +11,15 @@ from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 
 from accounts.models import User
-from catalog.models import Category, OriginalImage, Product, Segment, Size, Tag
+from catalog.models import (
+    Category,
+    OriginalImage,
+    Product,
+    Segment,
+    Size,
+    Tag,
+    original_path,
+)
 
 Named = TypeVar("Named", Tag, Size)
 Row = TypeVar("Row", OriginalImage, Segment)
@@ -50,11 +58,24 @@ class NewImage:
     """The image's id; made from the SHA-256 if there is none."""
 
 
+def keep_files(new: Sequence[NewImage]) -> None:
+    """Write the files of pictures that the catalogue does not know.
+
+    A file's name follows from its bytes, so two who write it write the same. To be done before
+    the transaction that adds the images: others wait for that one.
+    """
+    known = _known(new)
+    for item in new:
+        if item.picture.sha256 not in known:
+            image = _row(item)
+            image.file.storage.save(str(image.file.name), ContentFile(item.picture.jpeg))
+
+
 @transaction.atomic
 def add_images(
     new: Sequence[NewImage], *, source: OriginalImage.Source, owner: User | None = None
 ) -> list[tuple[OriginalImage, bool]]:
-    """Store pictures; gives the image of each, in the order given, and whether it is new.
+    """Add pictures whose files are kept; gives the image of each, and whether it is new.
 
     Bytes that the catalogue knows give the image that it has, joined to the product if it had
     none.
@@ -63,12 +84,12 @@ def add_images(
     fresh: dict[str, OriginalImage] = {}
     for item in new:
         if item.picture.sha256 not in images and item.picture.sha256 not in fresh:
-            fresh[item.picture.sha256] = _stored(item, source, owner)
+            fresh[item.picture.sha256] = _row(item, source=source, owner=owner)
     try:
         with transaction.atomic():
             images |= {row.sha256: row for row in _inserted(list(fresh.values()), "sha256")}
     except IntegrityError:
-        # Somebody stored the same bytes meanwhile, under the same name: the file is theirs.
+        # Somebody added the same bytes meanwhile.
         images |= _known(new)
         if not set(images) & set(fresh):
             raise
@@ -85,8 +106,8 @@ def _known(new: Sequence[NewImage]) -> dict[str, OriginalImage]:
     return {image.sha256: image for image in OriginalImage.objects.filter(sha256__in=digests)}
 
 
-def _stored(new: NewImage, source: OriginalImage.Source, owner: User | None) -> OriginalImage:
-    """The row of a new image, its file being written already."""
+def _row(new: NewImage, **attributes: Any) -> OriginalImage:
+    """The row of a new image, not saved yet."""
     picture = new.picture
     image = OriginalImage(
         identifier=new.identifier or picture.sha256[:16],
@@ -94,12 +115,11 @@ def _stored(new: NewImage, source: OriginalImage.Source, owner: User | None) -> 
         width=picture.width,
         height=picture.height,
         size=len(picture.jpeg),
-        source=source,
         source_name=new.source_name[:200],
-        owner=owner,
         product=new.product,
+        **attributes,
     )
-    image.file.save("", ContentFile(picture.jpeg), save=False)
+    image.file.name = original_path(image, "")
     return image
 
 

@@ -20,6 +20,14 @@ class AtomicFileSystemStorage(FileSystemStorage):
         super().__init__(*args, **{"allow_overwrite": True, **kwargs})
 
     def _save(self, name: str, content: Any) -> str:
-        temporary = super()._save(f"{name}.{secrets.token_hex(6)}.part", content)  # type: ignore[misc]
-        Path(self.path(temporary)).replace(self.path(name))
+        path = Path(self.path(name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"{path.name}.{secrets.token_hex(6)}.part")
+        try:
+            with temporary.open("xb") as file:
+                for chunk in content.chunks():
+                    file.write(chunk)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
         return name

@@ -1,33 +1,35 @@
 """Many pictures at once, by the same road as one: intake, run, pipeline.
 
-Pictures are read side by side in threads (decoding and numpy leave the interpreter free), the
-next batch while the one before is described; crops are embedded a batch at a time.
+With light backends, batches are worked on by as many processes as there are cores; a neural
+network uses all cores by itself, and one process holds it once.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from typing import Literal
 
 from catalog.models import OriginalImage, Product
-from catalog.services import NewImage, Picture
-from similarity import pipeline, services
+from catalog.services import NewImage
+from similarity import backends, pipeline, services
 from similarity.engine.errors import BadImage
 from similarity.errors import NotRepeatable
 from similarity.models import Run
+from similarity.processes import set_up_django
 
-BATCH = 64
-"""Pictures that are described together: enough to keep a pool busy, and little to hold."""
+BATCH = 32
+"""Pictures that are described together: enough for a network's batch, and little to hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A picture to take in."""
+    """A picture to take in. Other processes call `read`, so it must be picklable."""
 
     name: str
     read: Callable[[], bytes]
@@ -43,72 +45,77 @@ class Outcome:
     reason: str = ""
 
 
-Batch = list[tuple[Item, "Future[Picture]"]]
+def ingest(items: Sequence[Item], *, source: OriginalImage.Source) -> Iterator[Outcome]:
+    """Take pictures in and describe them; yields what becomes of each, in the order given.
 
-
-def ingest(items: Iterable[Item], *, source: OriginalImage.Source) -> Iterator[Outcome]:
-    """Take pictures in and describe them; yields what becomes of each.
-
-    One that cannot be read stops no other. Bytes that are known add nothing; if they could not be
-    described before, that is tried again.
+    One that cannot be read stops no other. Bytes that are known add nothing.
     """
-    pool = ThreadPoolExecutor(os.cpu_count())
-    try:
-        for batch in _read_ahead(items, pool):
-            yield from _describe(batch, source, pool)
-    finally:
-        pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for what is yet to be read
+    batches = [items[start : start + BATCH] for start in range(0, len(items), BATCH)]
+    light = backends.detector().light and backends.embedder().light
+    processes = min(len(batches), os.cpu_count() or 1) if light else 1
+    if processes > 1:
+        yield from _side_by_side(batches, source, processes)
+        return
+    for batch in batches:
+        yield from take_in(batch, source)
 
 
-def _read_ahead(items: Iterable[Item], pool: Executor) -> Iterator[Batch]:
-    """Batches of pictures, the one after being read while its forerunner is in hand."""
-    left = iter(items)
-
-    def submit() -> Batch:
-        return [(item, pool.submit(_read, item)) for item in islice(left, BATCH)]
-
-    batch = submit()
-    while batch:
-        following = submit()
-        yield batch
-        batch = following
-
-
-def _read(item: Item) -> Picture:
-    return services.take_in(item.read())
+def _side_by_side(
+    batches: Sequence[Sequence[Item]], source: OriginalImage.Source, processes: int
+) -> Iterator[Outcome]:
+    # Started afresh, not forked: this process has threads, and a connection to the database.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=set_up_django) as pool:
+        under_way: deque[Future[list[Outcome]]] = deque()
+        for batch in batches:
+            under_way.append(pool.submit(take_in, batch, source))
+            if len(under_way) > 2 * processes:
+                yield from under_way.popleft().result()
+        for outcomes in under_way:
+            yield from outcomes.result()
 
 
-def _describe(batch: Batch, source: OriginalImage.Source, pool: Executor) -> Iterator[Outcome]:
-    names, new = [], []
-    for item, reading in batch:
+def take_in(batch: Sequence[Item], source: OriginalImage.Source) -> list[Outcome]:
+    """Take one batch in, here and now."""
+    outcomes: dict[int, Outcome] = {}
+    new: dict[int, NewImage] = {}
+    for place, item in enumerate(batch):
         try:
-            picture = reading.result()
+            picture = services.take_in(item.read())
         except (BadImage, OSError) as error:
-            yield Outcome(item.name, "rejected", str(error))
+            outcomes[place] = Outcome(item.name, "rejected", str(error))
         else:
-            names.append(item.name)
-            new.append(NewImage(picture, source_name=item.name, product=item.product))
+            new[place] = NewImage(picture, source_name=item.name, product=item.product)
+    outcomes |= zip(new, _describe(list(new.values()), source), strict=True)
+    return [outcomes[place] for place in range(len(batch))]
+
+
+def _describe(new: Sequence[NewImage], source: OriginalImage.Source) -> list[Outcome]:
     uploads = services.start_uploads(new, source=source, queued=False)
-    pks = [upload.run.pk for upload in uploads]
     for upload in uploads:
         if upload.run.state == Run.State.FAILED:
             with suppress(NotRepeatable):  # another process was faster
                 services.run_again(upload.run, queued=False)
-    if claimed := pipeline.claim(pks):
-        _carry_out(claimed, pool)
+    pks = [upload.run.pk for upload in uploads]
+    _carry_out(pipeline.claim(pks))
     failed = Run.objects.filter(pk__in=pks, state=Run.State.FAILED).in_bulk()
-    for name, upload in zip(names, uploads, strict=True):
-        if run := failed.get(upload.run.pk):
-            yield Outcome(name, "rejected", run.error_message)
-        else:
-            yield Outcome(name, "added" if upload.is_new else "known")
+    return [
+        _outcome(item.source_name, upload, failed.get(upload.run.pk))
+        for item, upload in zip(new, uploads, strict=True)
+    ]
 
 
-def _carry_out(runs: Sequence[Run], pool: Executor) -> None:
+def _carry_out(runs: Sequence[Run]) -> None:
     try:
         with pipeline.beating(runs):
-            pipeline.describe_all(runs, pool)
+            pipeline.describe_all(runs)
     except BaseException:
         for run in runs:  # after Ctrl-C, say, none of them looks as if it were worked on
             pipeline.fail(run, "interrupted", "Taking in many pictures was interrupted.")
         raise
+
+
+def _outcome(name: str, upload: services.Upload, failed: Run | None) -> Outcome:
+    if failed is not None:
+        return Outcome(name, "rejected", failed.error_message)
+    return Outcome(name, "added" if upload.is_new else "known")

@@ -14,10 +14,8 @@ import socket
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import BinaryIO, cast
 
 import numpy as np
@@ -171,16 +169,15 @@ def describe(run: Run) -> None:
     describe_all([run])
 
 
-def describe_all(runs: Sequence[Run], pool: Executor | None = None) -> None:
+def describe_all(runs: Sequence[Run]) -> None:
     """The same for many runs of one claim: crops are embedded in one batch, rows written at once.
 
-    With a pool, pictures are read and detected side by side. What goes wrong with one upload is
-    written in its row, and leaves the others alone.
+    What goes wrong with one upload is written in its row, and leaves the others alone.
     """
     uploads = [Upload(run) for run in runs]
     for name, progress, step in (("reading", 0.1, read), ("detecting", 0.3, detect)):
         uploads = _reported(uploads, name, progress)
-        uploads = _each(step, uploads, pool)
+        uploads = _each(step, uploads)
     uploads = _embedded(_reported(uploads, "embedding", 0.7))
     _stored(_reported(uploads, "storing", 0.9))
 
@@ -263,17 +260,12 @@ def _reported(uploads: list[Upload], step: str, progress: float) -> list[Upload]
     return [upload for upload in uploads if upload.run.pk in alive]
 
 
-def _each(
-    step: Callable[[Upload], None], uploads: list[Upload], pool: Executor | None
-) -> list[Upload]:
+def _each(step: Callable[[Upload], None], uploads: list[Upload]) -> list[Upload]:
     """Those with which the step went well; the others have ended."""
-    results = [
-        pool.submit(step, upload).result if pool else partial(step, upload) for upload in uploads
-    ]
     well = []
-    for upload, result in zip(uploads, results, strict=True):
+    for upload in uploads:
         with guarded(upload.run):
-            result()
+            step(upload)
             well.append(upload)
     return well
 
@@ -283,7 +275,7 @@ def _embedded(uploads: list[Upload]) -> list[Upload]:
     try:
         embed(uploads)
     except Exception:  # noqa: BLE001  (whatever it is, it comes up again below, and is logged)
-        return _each(lambda upload: embed([upload]), uploads, None)
+        return _each(lambda upload: embed([upload]), uploads)
     return uploads
 
 

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from types import FrameType
 
+import django
+
+PR_SET_PDEATHSIG = 1
+"""prctl(2): the signal that this process gets when its parent dies. Linux only."""
+
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
 
 class Child:
-    """A command in a process group of its own, so that none of its children outlives it."""
+    """A command in a process group of its own, so that none of its children outlives it.
+
+    On Linux it is asked to end when this process dies, even by SIGKILL.
+    """
 
     def __init__(self, command: Sequence[str], env: Mapping[str, str] | None = None) -> None:
         self.command = list(command)
@@ -19,8 +31,12 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        # The command is this program's own, never a user's.
-        self._process = subprocess.Popen(self.command, env=self.env, start_new_session=True)  # noqa: S603
+        self._process = subprocess.Popen(  # noqa: S603  (this program's own command, no user's)
+            self.command,
+            env=self.env,
+            start_new_session=True,
+            preexec_fn=_end_with_parent,  # noqa: PLW1509  (no other thread starts a child)
+        )
 
     @property
     def is_alive(self) -> bool:
@@ -50,6 +66,16 @@ class Child:
             os.killpg(self._process.pid, signal.SIGKILL)
         except ProcessLookupError:
             return  # all of them have ended by themselves
+
+
+def _end_with_parent() -> None:
+    if _libc is not None:
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def set_up_django() -> None:
+    """Make a new process ready for the models; to be called before they are imported."""
+    django.setup()
 
 
 class Stopped:

@@ -19,7 +19,7 @@ from django_q.tasks import async_task
 
 from accounts.models import User
 from catalog.models import OriginalImage, Product, Segment
-from catalog.services import NewImage, Picture, add_images
+from catalog.services import NewImage, Picture, add_images, keep_files
 from similarity import backends, indexing, pipeline
 from similarity.engine import Box
 from similarity.engine.errors import BrokenBuild, EngineError, MissingWeights
@@ -41,8 +41,13 @@ UNCLAIMED = dt.timedelta(seconds=30)
 
 
 def enqueue(run: Run) -> None:
-    """Let a worker know of a run, once it is there for all to see."""
-    transaction.on_commit(lambda: async_task("similarity.tasks.execute_run", str(run.pk)))
+    """Let a worker know of a run, once it is there for all to see.
+
+    While the queue is down that is logged, and the run waits for the sweeper.
+    """
+    transaction.on_commit(
+        lambda: async_task("similarity.tasks.execute_run", str(run.pk)), robust=True
+    )
 
 
 # --- Uploads --------------------------------------------------------------------------------
@@ -78,7 +83,6 @@ def start_upload(
     return start_uploads([new], source=source, owner=owner, queued=queued)[0]
 
 
-@transaction.atomic
 def start_uploads(
     new: Sequence[NewImage],
     *,
@@ -91,20 +95,22 @@ def start_uploads(
     Bytes that are known give the image and the run that they have. `queued=False` leaves the
     runs to the caller.
     """
-    images = add_images(new, source=source, owner=owner)
-    known = Run.objects.filter(
-        kind=Run.Kind.UPLOAD, image__in=[image for image, is_new in images if not is_new]
-    )
-    runs = {run.image_id: run for run in known.order_by("created_at")}
-    fresh = {
-        image.pk: Run(kind=Run.Kind.UPLOAD, image=image, requested_by=owner)
-        for image, _ in images
-        if image.pk not in runs
-    }
-    Run.objects.bulk_create(fresh.values())
-    if queued:
-        for run in fresh.values():
-            enqueue(run)
+    keep_files(new)
+    with transaction.atomic():
+        images = add_images(new, source=source, owner=owner)
+        known = Run.objects.filter(
+            kind=Run.Kind.UPLOAD, image__in=[image for image, is_new in images if not is_new]
+        )
+        runs = {run.image_id: run for run in known.order_by("created_at")}
+        fresh = {
+            image.pk: Run(kind=Run.Kind.UPLOAD, image=image, requested_by=owner)
+            for image, _ in images
+            if image.pk not in runs
+        }
+        Run.objects.bulk_create(fresh.values())
+        if queued:
+            for run in fresh.values():
+                enqueue(run)
     return [
         Upload(image, fresh.get(image.pk) or runs[image.pk], is_new) for image, is_new in images
     ]
@@ -407,9 +413,11 @@ def readiness() -> dict[str, str]:
 
 
 def probe_queue() -> None:
-    """Raises whatever the queue's driver raises if the queue cannot be reached."""
-    if not get_broker().ping():
-        raise ConnectionError("The queue does not answer.")
+    """Raises ConnectionError if the queue cannot be reached."""
+    try:
+        get_broker().ping()
+    except Exception as error:  # its driver's own: redis-py's are no OSErrors
+        raise ConnectionError(f"The queue does not answer: {error}") from error
 
 
 def _probe_database() -> None:

@@ -1,7 +1,6 @@
 """Detection, embedding and nearest neighbours in plain Python: no Django, no tables.
 
-    from similarity.engine import load
-    detector = load("detector", "whole_image")
+`load("detector", "whole_image")` gives a backend by its name.
 """
 
 from similarity.engine.contracts import (

@@ -165,9 +165,7 @@ class Index(Protocol):
         """Serve from a folder that `build` has written and a caller has verified."""
         ...
 
-    def search(
-        self, vectors: Vectors, k: int, *, among: Keys | None = None
-    ) -> list[list[Hit]]:
+    def search(self, vectors: Vectors, k: int, *, among: Keys | None = None) -> list[list[Hit]]:
         """For each row of `vectors` (m, dim) its k nearest by cosine, best first.
 
         With `among`, exactly the nearest of those keys (unknown ones are passed over).

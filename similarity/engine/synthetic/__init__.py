@@ -12,7 +12,7 @@ from similarity.engine.synthetic.cuts import CUTS
 from similarity.engine.synthetic.facts import Facts
 from similarity.engine.synthetic.garments import KINDS, Garment
 from similarity.engine.synthetic.products import Product, product
-from similarity.engine.synthetic.scenes import Placed, Scene, outfit, photo, street
+from similarity.engine.synthetic.scenes import Placed, Scene, outfit, photo, street, worn
 
 __all__ = [
     "CUTS",
@@ -27,4 +27,5 @@ __all__ = [
     "photo",
     "product",
     "street",
+    "worn",
 ]

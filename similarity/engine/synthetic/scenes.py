@@ -134,12 +134,18 @@ def outfit(seed: int, number: int) -> Scene:
     Looks come in fives: look `number` wears products of the ten from `number // 5 * 10` on.
     """
     random = rng(seed, number, "outfit")
-    block, look = divmod(number, len(LOOKS))
-    chosen = [(with_kind(seed, block, kind), slot) for kind, slot in LOOKS[look]]
+    slots = [slot for _, slot in LOOKS[number % len(LOOKS)]]
+    chosen = list(zip(worn(seed, number), slots, strict=True))
     first = product(seed, chosen[0][0]).garment
     name = random.choice(list(PLAIN))
     sheet = PLAIN[name](random, OUTFIT_SIZE, PALETTE[first.colour])
     return _scene(random, sheet, chosen, seed, tilt=4.0)
+
+
+def worn(seed: int, number: int) -> list[int]:
+    """The numbers of the products that outfit `number` shows, the main one first."""
+    block, look = divmod(number, len(LOOKS))
+    return [with_kind(seed, block, kind) for kind, _ in LOOKS[look]]
 
 
 def _scene(

@@ -65,10 +65,10 @@ class Command(BaseCommand):
     def _ingest(
         self, folder: Path, files: list[Path], products: dict[Path, Product]
     ) -> Counter[str]:
-        items = (
+        items = [
             Item(str(path.relative_to(folder)), path.read_bytes, products.get(path))
             for path in files
-        )
+        ]
         counts: Counter[str] = Counter()
         started = time.monotonic()
         with tqdm(total=len(files), unit="photo", disable=not sys.stderr.isatty()) as bar:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import sys
 from argparse import ArgumentParser
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -18,7 +15,7 @@ from tqdm import tqdm
 from catalog.models import OriginalImage, Product
 from catalog.services import save_product
 from similarity.engine.errors import EngineError
-from similarity.engine.synthetic import outfit, product
+from similarity.engine.synthetic import product, worn
 from similarity.engine.synthetic.files import outfit_file, photo_file
 from similarity.indexing import serving_embedder
 from similarity.ingestion import Item, ingest
@@ -46,16 +43,10 @@ class Command(BaseCommand):
         except EngineError as error:
             raise CommandError(str(error)) from error
         products = [_save(seed, number) for number in range(items)]
-        pictures = items * VIEWS + items // PRODUCTS_PER_OUTFIT
         counts: Counter[str] = Counter()
-        # Started afresh, not forked: this process has threads and a connection to the database.
-        context = multiprocessing.get_context("spawn")
-        with (
-            ProcessPoolExecutor(os.cpu_count(), mp_context=context) as artists,
-            tqdm(total=pictures, unit="picture", disable=not sys.stderr.isatty()) as bar,
-        ):
-            drawn = _draw(artists, seed, products)
-            for outcome in ingest(drawn, source=OriginalImage.Source.DEMO):
+        pictures = _pictures(seed, products)
+        with tqdm(total=len(pictures), unit="picture", disable=not sys.stderr.isatty()) as bar:
+            for outcome in ingest(pictures, source=OriginalImage.Source.DEMO):
                 counts[outcome.status] += 1
                 bar.update()
                 if outcome.status == "rejected":
@@ -73,16 +64,17 @@ def _save(seed: int, number: int) -> Product:
     return save_product(facts.pop("reference"), **facts)
 
 
-def _draw(artists: Executor, seed: int, products: list[Product]) -> Iterator[Item]:
-    """The pictures of the products, then looks of several of them, drawn side by side."""
-    for number, shown in enumerate(products):
-        for view in range(VIEWS):
-            drawing = artists.submit(photo_file, seed, number, view)
-            yield Item(f"{shown.reference}-{view}.jpg", drawing.result, shown)
+def _pictures(seed: int, products: list[Product]) -> list[Item]:
+    """The pictures of the products, then looks of several of them; drawn when they are read."""
+    views = [
+        Item(f"{shown.reference}-{view}.jpg", partial(photo_file, seed, number, view), shown)
+        for number, shown in enumerate(products)
+        for view in range(VIEWS)
+    ]
+    looks = []
     for number in range(len(products) // PRODUCTS_PER_OUTFIT):
         # A look belongs to its first garment; a small shop may not have that one.
-        first = outfit(seed, number).placed[0].number
-        drawing = artists.submit(outfit_file, seed, number)
-        yield Item(
-            f"look-{number}.jpg", drawing.result, products[first] if first < len(products) else None
-        )
+        first = worn(seed, number)[0]
+        shown = products[first] if first < len(products) else None
+        looks.append(Item(f"look-{number}.jpg", partial(outfit_file, seed, number), shown))
+    return views + looks

@@ -9,7 +9,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError, close_old_connections
+from django.db import close_old_connections
 
 from similarity import services
 from similarity.engine.errors import EngineError
@@ -68,7 +68,7 @@ class Command(BaseCommand):
                     swept = now
                 if not services.is_stalled():
                     working = now
-            except (DatabaseError, OSError):
+            except Exception:  # each driver of the two raises errors of its own
                 logger.exception("The database or the queue cannot be reached: trying on")
                 close_old_connections()
             if not cluster.is_alive or now - working >= patience:

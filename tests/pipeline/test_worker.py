@@ -1,0 +1,148 @@
+"""`manage.py worker`, as a process of its own: what it does, and what it survives."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.pictures import photo
+from tests.pipeline.backends import HERE
+from tests.scratch import Shop, eventually, parent
+
+pytestmark = pytest.mark.slow
+
+PATIENCE = 5
+
+
+@pytest.fixture
+def shop(open_shop) -> Shop:
+    return open_shop(WORKERS=2, RUN_LEASE_SECONDS=4, DETECTOR=f"{HERE}:SlowDetector")
+
+
+def started(shop: Shop) -> subprocess.Popen[str]:
+    """A worker whose processes have all loaded their models."""
+    worker = shop.start("worker", "--patience", PATIENCE)
+    eventually(lambda: len(workers(shop)) == 2)
+    return worker
+
+
+def workers(shop: Shop) -> list[int]:
+    """The processes that work on runs, by what their detector has noted when it was loaded."""
+    path = shop.folder / "loaded"
+    pids = path.read_text().split() if path.exists() else []
+    return [int(pid) for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+def is_done(shop: Shop, count: int = 1) -> bool:
+    return [run["state"] for run in shop.runs()] == ["done"] * count
+
+
+def assert_whole(shop: Shop, count: int) -> None:
+    """So many images with one garment and one vector each, and nothing besides."""
+    assert shop.query("SELECT status, COUNT(*) FROM catalog_originalimage GROUP BY status") == [
+        ("ready", count)
+    ]
+    assert shop.count("catalog_segment") == shop.count("similarity_embedding") == count
+    files = [path for path in (shop.folder / "media").rglob("*") if path.is_file()]
+    assert len(files) == count
+
+
+def test_uploads_are_described_and_models_loaded_once_a_process(shop):
+    worker = started(shop)
+    shop.upload(photo("red"), photo("green"), photo("blue"), photo("pink"))
+    eventually(lambda: is_done(shop, 4))
+    assert_whole(shop, 4)
+    runs = shop.runs()
+    assert {run["attempts"] for run in runs} == {1}
+    pids = {int(run["worker"].split(":")[-2]) for run in runs}
+    assert pids <= set(workers(shop))
+    assert len((shop.folder / "loaded").read_text().split()) == 2
+    assert worker.poll() is None
+
+
+def test_what_a_killed_worker_was_at_is_done_by_another(shop):
+    started(shop)
+    shop.upload(photo("red"), photo("green"))
+    eventually(lambda: "running" in {run["state"] for run in shop.runs()})
+    busy = next(run for run in shop.runs() if run["state"] == "running")
+    os.kill(int(busy["worker"].split(":")[-2]), signal.SIGKILL)
+    assert shop.count("similarity_embedding") < 2
+    eventually(lambda: is_done(shop, 2))
+    attempts = {run["id"]: run["attempts"] for run in shop.runs()}
+    assert attempts.pop(busy["id"]) == 2
+    assert list(attempts.values()) == [1]
+    assert_whole(shop, 2)
+
+
+def test_a_run_that_kills_every_worker_fails_at_last(shop):
+    shop.env |= {"RUN_MAX_ATTEMPTS": "2", "DETECTOR": f"{HERE}:DeadlyDetector"}
+    shop.start("worker", "--patience", PATIENCE)
+    shop.upload(photo("black"), photo("red"))
+    eventually(lambda: {run["state"] for run in shop.runs()} == {"failed", "done"}, within=120)
+    states = {run["state"]: run for run in shop.runs()}
+    assert states["failed"]["error_code"] == "orphaned"
+    assert states["failed"]["attempts"] == 2
+    statuses = shop.query("SELECT status FROM catalog_originalimage ORDER BY status")
+    assert statuses == [("failed",), ("ready",)]
+    assert shop.count("similarity_embedding") == 1
+
+
+def test_a_cluster_that_hangs_is_started_anew(shop):
+    """An idle worker that is killed takes the queue's lock along: nobody else gets a task."""
+    worker = started(shop)
+    time.sleep(4)  # until they have warmed up, and wait for a task
+    for pid in workers(shop):
+        os.kill(pid, signal.SIGKILL)
+    shop.upload(photo("red"))
+    eventually(lambda: is_done(shop), within=90)
+    assert_whole(shop, 1)
+    assert worker.poll() is None
+    assert "died or hangs: starting it anew" in shop.log
+
+
+def test_a_cluster_that_dies_is_started_anew_and_leaves_no_second_one(shop):
+    worker = started(shop)
+    [cluster] = [pid for pid in shop.processes() if parent(pid) == worker.pid]
+    sentinel = next(pid for pid in shop.processes() if parent(pid) == cluster)
+    before = set(shop.processes()) - {worker.pid}
+    os.kill(sentinel, signal.SIGKILL)
+    eventually(lambda: before.isdisjoint(shop.processes()))
+    shop.upload(photo("red"))
+    eventually(lambda: is_done(shop))
+    assert worker.poll() is None
+
+
+def test_a_run_whose_message_is_lost_is_done_all_the_same(shop):
+    shop.upload(photo("red"))
+    assert shop.count("django_q_ormq") == 1
+    shop.query("DELETE FROM django_q_ormq")
+    shop.query("UPDATE similarity_run SET queued_at = '2020-01-01 00:00:00'")
+    shop.start("worker")
+    eventually(lambda: is_done(shop))
+    assert_whole(shop, 1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_a_signal_ends_everything_within_seconds_and_finishes_what_is_begun(shop, number):
+    worker = started(shop)
+    shop.upload(photo("red"))
+    eventually(lambda: shop.runs()[0]["state"] == "running")
+    worker.send_signal(number)
+    seconds = eventually(lambda: not shop.processes(), within=15)
+    assert worker.wait(5) == 0
+    assert seconds < 10
+    assert is_done(shop)
+    assert_whole(shop, 1)
+    assert "Traceback" not in shop.log
+
+
+def test_a_worker_that_is_killed_outright_takes_its_cluster_along(shop):
+    worker = started(shop)
+    worker.kill()
+    worker.wait(5)
+    eventually(lambda: not shop.processes(), within=15)
