@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from django.conf import settings
+from django.db import connection
 from django.db.models import Max, QuerySet
 
 from catalog.models import Product, Segment
@@ -26,8 +27,8 @@ logger = logging.getLogger("similarity.index")
 BATCH = 5000
 """Vectors read from the database at a time: 2.5 MB at 128 dimensions."""
 
-LOOKED_UP = 500
-"""Hits looked up in the database at a time."""
+LOOKED_UP = 100
+"""Hits looked up in the database at a time: the first few mostly do."""
 
 FAR = 2000
 """A filtered search that would have to go through so many hits scans what its filter keeps."""
@@ -86,9 +87,10 @@ def nearest(
         found = _best_per_entry(hits, limit, products, own)
         if len(found) == limit or len(hits) < reach:
             return found
-        if products is not None and among is None and 2 * limit * reach > FAR * len(found):
-            among = _described(embedder, products)
-        reach *= 5
+        if products is not None and 2 * limit * reach > FAR * len(found):
+            among, products, reach = _described(embedder, products), None, 2 * limit
+        else:
+            reach *= 5
 
 
 def _described(embedder: Embedder, products: QuerySet[Product]) -> Keys:
@@ -274,8 +276,20 @@ def rebuild(
     IndexBuild.objects.filter(embedder=embedder, name__in=removed).update(
         state=IndexBuild.State.REMOVED
     )
+    _gather_statistics()
     logger.info("Index build %s serves %d vectors", build.name, build.count)
     return build
+
+
+def _gather_statistics() -> None:
+    """Let SQLite know how its rows are spread, as other databases find out by themselves.
+
+    Without, a filter that keeps one garment in a hundred is looked for among all of them.
+    """
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA analysis_limit = 1000")
+            cursor.execute("ANALYZE")
 
 
 def _write(store: BuildStore, embedder: Embedder, on_progress: Callable[[float], None]) -> Manifest:

@@ -6,14 +6,18 @@ network uses all cores by itself, and one process holds it once.
 
 from __future__ import annotations
 
+import datetime as dt
 import multiprocessing
 import os
+import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
+
+from django.conf import settings
 
 from catalog.models import OriginalImage, Product
 from catalog.services import NewImage
@@ -92,17 +96,25 @@ def take_in(batch: Sequence[Item], source: OriginalImage.Source) -> list[Outcome
 
 def _describe(new: Sequence[NewImage], source: OriginalImage.Source) -> list[Outcome]:
     uploads = services.start_uploads(new, source=source, queued=False)
-    for upload in uploads:
-        if upload.run.state == Run.State.FAILED:
-            with suppress(NotRepeatable):  # another process was faster
-                services.run_again(upload.run, queued=False)
     pks = [upload.run.pk for upload in uploads]
-    _carry_out(pipeline.claim(pks))
+    _revive(pks)
+    if claimed := pipeline.claim(pks):
+        _carry_out(claimed)
     failed = Run.objects.filter(pk__in=pks, state=Run.State.FAILED).in_bulk()
     return [
         _outcome(item.source_name, upload, failed.get(upload.run.pk))
         for item, upload in zip(new, uploads, strict=True)
     ]
+
+
+def _revive(pks: Sequence[uuid.UUID]) -> None:
+    """Let those of the runs be had again that have failed, or whose process has gone."""
+    runs = Run.objects.filter(pk__in=pks)
+    for run in runs.filter(state=Run.State.FAILED):
+        with suppress(NotRepeatable):  # another process was faster
+            services.run_again(run, queued=False)
+    for run in runs.lost(dt.timedelta(seconds=settings.RUN_LEASE_SECONDS)):
+        Run.objects.give_back(run)
 
 
 def _carry_out(runs: Sequence[Run]) -> None:

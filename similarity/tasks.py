@@ -30,3 +30,5 @@ def warm_up(sender: Any, **_: Any) -> None:
         backends.embedder().embed([picture])
     except EngineError as error:
         logger.warning("Models are not ready: %s", error)
+    except Exception:  # a worker that died of it would be started again for ever
+        logger.exception("Models are not ready")
