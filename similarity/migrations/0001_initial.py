@@ -63,7 +63,7 @@ class Migration(migrations.Migration):
                 ('error_code', models.CharField(blank=True, max_length=50)),
                 ('error_message', models.CharField(blank=True, max_length=300)),
                 ('options', models.JSONField(blank=True, default=dict, help_text='As asked; never changed.')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('queued_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('started_at', models.DateTimeField(blank=True, null=True)),
                 ('finished_at', models.DateTimeField(blank=True, null=True)),

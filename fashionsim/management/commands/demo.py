@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 import urllib.request
@@ -27,6 +28,7 @@ PEOPLE: dict[str, dict[str, Any]] = {
     "admin": {"is_staff": True, "is_superuser": True},
 }
 START_SECONDS = 30.0
+QUIET = {"LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING")}  # the greeting stays in view
 GRACE_SECONDS = 25.0
 
 
@@ -68,7 +70,7 @@ class Command(BaseCommand):
                     *("--workers", "2", "--threads", "4", "--log-level", "warning"),
                 ]
             ),
-            Child([sys.executable, sys.argv[0], "worker"]),
+            Child([sys.executable, sys.argv[0], "worker"], QUIET),
         ]
         for child in children:
             child.start()
