@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
 from rest_framework.permissions import BasePermission, DjangoModelPermissionsOrAnonReadOnly
 from rest_framework.request import Request
+
+from accounts.models import User
 
 
 class ReadOrModelPermission(DjangoModelPermissionsOrAnonReadOnly):
     """All may read; who adds, changes or deletes needs the model's permission for it."""
+
+
+def may_search(user: User | AnonymousUser) -> bool:
+    """Everybody may, or who has signed in, as the shop has it."""
+    return user.is_authenticated or not settings.SEARCH_NEEDS_SIGN_IN
+
+
+class MaySearch(BasePermission):
+    """Lets through who may search."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return may_search(request.user)
 
 
 def needs(permission: str) -> type[BasePermission]:

@@ -20,7 +20,7 @@ class Category(models.Model):
     """A kind of product, as the shop's shelves name it: "Dresses"."""
 
     name = models.CharField(max_length=100, unique=True)
-    slug = models.SlugField(max_length=100, unique=True)
+    slug = models.SlugField(max_length=100, unique=True, allow_unicode=True)
 
     class Meta:
         ordering = ["name"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, TypeVar
 
 from django.core.files.base import ContentFile
 from django.db import IntegrityError, transaction
+from django.db.models import Max
 from django.utils.text import slugify
 
 from accounts.models import User
@@ -54,8 +56,6 @@ class NewImage:
     source_name: str = ""
     """What the sender calls it; shown, never used as a path."""
     product: Product | None = None
-    identifier: str = ""
-    """The image's id; made from the SHA-256 if there is none."""
 
 
 def keep_files(new: Sequence[NewImage]) -> None:
@@ -87,7 +87,10 @@ def add_images(
             fresh[item.picture.sha256] = _row(item, source=source, owner=owner)
     try:
         with transaction.atomic():
-            images |= {row.sha256: row for row in _inserted(list(fresh.values()), "sha256")}
+            # In one order for all, so that two who add the same pictures cannot block each other.
+            rows = [fresh[digest] for digest in sorted(fresh)]
+            _give_positions(list(fresh.values()))
+            images |= {row.sha256: row for row in _inserted(rows, "sha256")}
     except IntegrityError:
         # Somebody added the same bytes meanwhile.
         images |= _known(new)
@@ -110,7 +113,7 @@ def _row(new: NewImage, **attributes: Any) -> OriginalImage:
     """The row of a new image, not saved yet."""
     picture = new.picture
     image = OriginalImage(
-        identifier=new.identifier or picture.sha256[:16],
+        identifier=picture.sha256[:16],
         sha256=picture.sha256,
         width=picture.width,
         height=picture.height,
@@ -126,7 +129,19 @@ def _row(new: NewImage, **attributes: Any) -> OriginalImage:
 def _join(image: OriginalImage, product: Product | None) -> None:
     if product is not None and image.product_id is None:
         image.product = product
-        image.save(update_fields=["product"])
+        _give_positions([image])
+        image.save(update_fields=["product", "position"])
+
+
+def _give_positions(images: Sequence[OriginalImage]) -> None:
+    """Put images behind those that their products have."""
+    products = {image.product_id for image in images} - {None}
+    taken = OriginalImage.objects.filter(product__in=products).values_list("product")
+    following = {product: last + 1 for product, last in taken.annotate(Max("position")).order_by()}
+    for image in images:
+        if image.product_id is not None:
+            image.position = following.setdefault(image.product_id, 0)
+            following[image.product_id] += 1
 
 
 def _inserted(rows: list[Row], unique: str) -> list[Row]:
@@ -147,26 +162,28 @@ def _inserted(rows: list[Row], unique: str) -> list[Row]:
 def replace_segments(found: Mapping[OriginalImage, Sequence[Found]]) -> list[Segment]:
     """Put what was found in images, best first, in the place of the segments that they had.
 
-    Gives the new segments: image by image, in the order given.
+    A number keeps its row, so that searches which found it still show it. Gives the segments:
+    image by image, in the order given.
     """
-    Segment.objects.filter(image__in=found).delete()
-    segments = [
-        Segment(
-            identifier=f"{image.identifier}_segment_{number}",
-            image=image,
-            number=number,
-            x0=item.box[0],
-            y0=item.box[1],
-            x1=item.box[2],
-            y1=item.box[3],
-            label=item.label,
-            score=item.score,
-            detector=item.detector,
-        )
-        for image, items in found.items()
-        for number, item in enumerate(items)
-    ]
-    return _inserted(segments, "identifier")
+    known = {(row.image_id, row.number): row for row in Segment.objects.filter(image__in=found)}
+    segments = []
+    for image, items in found.items():
+        for number, item in enumerate(items):
+            segment = known.pop((image.pk, number), Segment(image=image, number=number))
+            segments.append(_segment(segment, image, item))
+    Segment.objects.filter(pk__in=[row.pk for row in known.values()]).delete()
+    _inserted([row for row in segments if row.pk is None], "identifier")
+    kept = [row for row in segments if row.pk is not None]
+    Segment.objects.bulk_update(kept, ("x0", "y0", "x1", "y1", "label", "score", "detector"))
+    return segments
+
+
+def _segment(segment: Segment, image: OriginalImage, found: Found) -> Segment:
+    """A segment that shows what was found, not saved yet."""
+    segment.identifier = f"{image.identifier}_segment_{segment.number}"
+    segment.x0, segment.y0, segment.x1, segment.y1 = found.box
+    segment.label, segment.score, segment.detector = found.label, found.score, found.detector
+    return segment
 
 
 @transaction.atomic
@@ -203,14 +220,26 @@ def category_named(name: str) -> Category | None:
         return None
     if known := Category.objects.filter(name=name).first():
         return known
-    slug = slugify(name, allow_unicode=True) or name.encode().hex()[:100]
-    category, _ = Category.objects.get_or_create(slug=slug, defaults={"name": name})
+    category = Category(name=name, slug=_free_slug(name))
+    category.full_clean()
+    category.save()
     return category
+
+
+def _free_slug(name: str) -> str:
+    """A slug for a new category: of its name, with a number if another has that."""
+    stem = slugify(name, allow_unicode=True)[:90] or "category"
+    slugs = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
+    return next(slug for slug in slugs if not Category.objects.filter(slug=slug).exists())
 
 
 def named(model: type[Named], names: Iterable[str]) -> list[Named]:
     """The tags, or sizes, of those names, made where they are new."""
     wanted = {name.strip() for name in names if name.strip()}
     rows = model._default_manager
-    rows.bulk_create([model(name=name) for name in sorted(wanted)], ignore_conflicts=True)
+    new = wanted - set(rows.filter(name__in=wanted).values_list("name", flat=True))
+    made = [model(name=name) for name in sorted(new)]
+    for row in made:
+        row.clean_fields()
+    rows.bulk_create(made, ignore_conflicts=True)
     return list(rows.filter(name__in=wanted))

@@ -158,7 +158,8 @@ class ImageViewSet(
     def file(self, request: Request, **_: Any) -> HttpResponseBase:
         """The picture itself."""
         image = self.get_object()
-        return picture_response(request, str(image.file.name), image.sha256[:16])
+        is_public = image.status == OriginalImage.Status.READY
+        return picture_response(request, str(image.file.name), image.sha256[:16], public=is_public)
 
 
 class SegmentViewSet(viewsets.ReadOnlyModelViewSet[Segment]):

@@ -22,6 +22,7 @@ from django.utils.datastructures import MultiValueDict
 from django.views.decorators.http import require_POST, require_safe
 from rest_framework.exceptions import ValidationError
 
+from accounts.permissions import may_search
 from catalog.models import OriginalImage, Segment
 from fashionsim import errors, looks
 from similarity import services
@@ -37,17 +38,12 @@ NEWEST = 6
 MORE = 12
 
 
-def may_search(request: HttpRequest) -> bool:
-    """Everybody may, or who has signed in, as the shop has it."""
-    return request.user.is_authenticated or not settings.SEARCH_NEEDS_SIGN_IN
-
-
 def for_searchers(page: Page) -> Page:
     """Send a stranger to sign in, where the shop lets nobody else search."""
 
     @wraps(page)
     def guarded(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
-        if may_search(request):
+        if may_search(request.user):
             return page(request, **arguments)
         return redirect_to_login(request.get_full_path())
 
@@ -175,7 +171,7 @@ def _portrait(segment: Segment) -> dict[str, Any]:
 
 def _more_like(segment: Segment, request: HttpRequest) -> dict[str, Any]:
     """The garments most like this one, or why there are none to show."""
-    if not may_search(request):
+    if not may_search(request.user):
         return {"needs_sign_in": True}
     try:
         neighbours = services.similar(segment, limit=MORE)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,16 +50,17 @@ env.read_env(BASE_DIR / ".env")
 
 def _kept_secret(path: Path) -> str:
     """The secret of this installation: made at random once, readable by its owner alone."""
-    try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secret := secrets.token_urlsafe(50))
-    return secret
+    if not path.exists():
+        fresh = path.with_name(f"{path.name}.{secrets.token_hex(6)}")
+        fresh.touch(mode=0o600)
+        fresh.write_text(secrets.token_urlsafe(50))
+        with suppress(FileExistsError):  # another process was faster: its secret it is
+            path.hardlink_to(fresh)
+        fresh.unlink()
+    return path.read_text().strip()
 
 
-def _one_of(name: str, known: Sequence[str], value: str) -> str:
+def _one_of(name: str, known: tuple[str, ...], value: str) -> str:
     if value not in known:
         raise ImproperlyConfigured(f"{name} must be one of {', '.join(known)}, and is {value!r}.")
     return value
@@ -90,6 +91,7 @@ HTTPS = env.bool("HTTPS", default=False)
 if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = True
+    SECURE_REDIRECT_EXEMPT = ["^api/v1/health/"]  # a balancer asks without TLS
     SECURE_HSTS_SECONDS = 31_536_000
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
@@ -185,6 +187,7 @@ def _database() -> dict[str, Any]:
         # A file, even in tests: worker processes and threads have connections of their own.
         database["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
     elif database["ENGINE"].endswith("mysql"):
+        database["ENGINE"] = "fashionsim.mysql"
         database["OPTIONS"] = {"charset": "utf8mb4", "isolation_level": "read committed"}
         database["TEST"] = {"CHARSET": "utf8mb4", "COLLATION": "utf8mb4_bin"}
     database["CONN_MAX_AGE"] = 60
@@ -231,8 +234,6 @@ DETECTOR = env.str("DETECTOR", default="whole_image")
 EMBEDDER = env.str("EMBEDDER", default="colour")
 INDEX = env.str("INDEX", default="annoy")
 DEVICE = env.str("DEVICE", default="auto")
-
-GARMENTS = ["top", "outwear", "dress", "pants", "shorts", "skirt", "shoes", "hat", "bag", "scarf"]
 
 # Constructor options of each backend that has any, by name.
 BACKEND_OPTIONS: dict[str, dict[str, Any]] = {
@@ -306,7 +307,7 @@ Q_CLUSTER: dict[str, Any] = {
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         # First, so that a stranger gets a 401 that says how to sign in.
-        "rest_framework.authentication.BasicAuthentication",
+        "accounts.authentication.BasicAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.ReadOrModelPermission"],

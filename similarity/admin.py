@@ -32,7 +32,7 @@ from catalog.admin import (
 from catalog.admin import ProductAdmin as CatalogProductAdmin
 from catalog.models import OriginalImage, Product
 from catalog.services import Picture
-from similarity import indexing, services
+from similarity import services
 from similarity.engine.errors import BadImage, EngineError
 from similarity.errors import NotDescribed, Refused
 from similarity.models import Embedder, IndexBuild, Run
@@ -366,7 +366,7 @@ class IndexBuildAdmin(Operated, LookOnly):
 
     def fitting(self, row: IndexBuild) -> Collection[str]:
         ready = row.state == IndexBuild.State.READY
-        return {"serve"} if ready and not indexing.is_serving(row) else set()
+        return {"serve"} if ready and not services.is_serving(row) else set()
 
     @admin.action(description="Serve this build (roll back)", permissions=["rebuild"])
     def serve(self, request: HttpRequest, builds: QuerySet[IndexBuild]) -> None:
@@ -404,7 +404,7 @@ class IndexBuildAdmin(Operated, LookOnly):
 
     @admin.display(description="state")
     def state_badge(self, build: IndexBuild) -> SafeString:
-        if indexing.is_serving(build):
+        if services.is_serving(build):
             return badge("serving", "Serving")
         return badge(build.state, build.get_state_display())
 

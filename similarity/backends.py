@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from similarity.engine import Detector, Embedder, Index, load
+from similarity.engine import Detector, Embedder, load
 from similarity.engine.images import Limits
 
 if TYPE_CHECKING:
@@ -27,11 +27,6 @@ def detector() -> Detector:
 @cache
 def embedder() -> Embedder:
     return load("embedder", settings.EMBEDDER, **options(settings.EMBEDDER))
-
-
-def index() -> Index:
-    """A new index of the configured engine."""
-    return load("index", settings.INDEX, **options(settings.INDEX))
 
 
 def limits() -> Limits:

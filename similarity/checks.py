@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004
+from django.core.checks import CheckMessage, Error, Warning, Tags, register  # noqa: A004
+from django.db import connection
 
 from similarity import backends
 from similarity.engine import load
@@ -34,6 +36,25 @@ def check_backends(**_: Any) -> list[CheckMessage]:
             for missing in getattr(backend, "missing", list)()
         ]
     return messages
+
+
+@register(Tags.database)
+def check_collation(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """References differ by case on MySQL, too, as they do on SQLite."""
+    if "default" not in (databases or ()) or connection.vendor != "mysql":
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT @@collation_database")
+        collation = cursor.fetchone()[0]
+    if collation.endswith("_bin"):
+        return []
+    return [
+        Warning(
+            f"The database's collation, {collation}, takes D-1 and d-1 for one reference.",
+            hint="CREATE DATABASE ... CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+            id="similarity.W002",
+        )
+    ]
 
 
 @register()

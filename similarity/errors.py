@@ -24,6 +24,12 @@ class NotRepeatable(Refused):
     code = "not_repeatable"
 
 
+class OtherEmbedder(Refused):
+    """What belongs to another embedder than the serving one."""
+
+    code = "other_embedder"
+
+
 class AlreadyEnded(Refused):
     """A run that has ended cannot be cancelled."""
 

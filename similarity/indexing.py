@@ -180,12 +180,10 @@ class Tail:
         if among is not None:
             chosen = np.isin(keys, among)
             keys, vectors = keys[chosen], vectors[chosen]
-        similarities = vectors @ vector
-        order = np.argsort(-similarities, kind="stable")[:k]
-        return [Hit(int(keys[i]), float(similarities[i])) for i in order]
-
-    def __len__(self) -> int:
-        return len(self._keys)
+        best = np.argsort(-(vectors @ vector), kind="stable")[:k]
+        # As the engines do: single precision finds them, double precision measures them.
+        measured = np.clip(vectors[best].astype(np.float64) @ vector.astype(np.float64), -1, 1)
+        return [Hit(int(keys[i]), float(s)) for i, s in zip(best, measured, strict=True)]
 
     def _refreshed(self, after: int) -> tuple[Keys, Vectors]:
         with self._lock:
@@ -266,10 +264,14 @@ def rebuild(
         build = IndexBuild.objects.create(embedder=embedder, run=run, engine=settings.INDEX)
         try:
             manifest = _write(store, embedder, on_progress)
+            build.name = manifest.name
+            on_progress(1.0)  # the last moment to stop it
             store.activate(manifest.name)
         except BaseException as error:
+            if build.name:
+                store.remove(build.name)
             build.state, build.problem = IndexBuild.State.FAILED, (str(error) or "Stopped.")[:300]
-            build.save(update_fields=["state", "problem"])
+            build.save(update_fields=["state", "problem", "name"])
             raise
         _record(build, manifest)
         removed = store.prune(settings.INDEX_KEEP_BUILDS)
@@ -312,7 +314,6 @@ def _write(store: BuildStore, embedder: Embedder, on_progress: Callable[[float],
 
 def _record(build: IndexBuild, manifest: Manifest) -> None:
     build.state = IndexBuild.State.READY
-    build.name = manifest.name
     build.parameters = manifest.parameters
     build.count = manifest.count
     build.size = manifest.bytes
@@ -321,8 +322,13 @@ def _record(build: IndexBuild, manifest: Manifest) -> None:
 
 
 def activate(build: IndexBuild) -> None:
-    """Let an earlier build serve again. Raises BrokenBuild if it is damaged or gone."""
-    build_store(build.embedder).activate(build.name)
+    """Let an earlier build serve again.
+
+    Raises BrokenBuild if it is damaged or gone, BuildInProgress while another is being built.
+    """
+    store = build_store(build.embedder)
+    with store.lock():
+        store.activate(build.name)
     logger.info("Index build %s serves again", build.name)
 
 
@@ -342,6 +348,8 @@ class IndexStatus:
     """Vectors since then, which are searched exactly."""
     problem: str | None
     """What is wrong with the build that ought to serve, if anything."""
+    is_rolled_back: bool = False
+    """Whether a newer good build stands by: somebody has gone back to this one."""
 
     @property
     def is_complete(self) -> bool:
@@ -365,9 +373,16 @@ def status(embedder: Embedder) -> IndexStatus:
         indexed=0 if build is None else build.manifest.count,
         newer=Embedding.objects.filter(embedder=embedder, pk__gt=after).count(),
         problem=serving.problem,
+        is_rolled_back=build is not None and _newest_name(embedder) != build.manifest.name,
     )
 
 
+def _newest_name(embedder: Embedder) -> str | None:
+    ready = IndexBuild.objects.filter(embedder=embedder, state=IndexBuild.State.READY)
+    return ready.values_list("name", flat=True).first()
+
+
 def is_serving(build: IndexBuild) -> bool:
-    """Whether that is the build which answers searches."""
-    return bool(build.name) and build_store(build.embedder).current() == build.name
+    """Whether that is the build which answers the searches of its embedder."""
+    serving = _space(build.embedder).serving.get()
+    return serving is not None and serving.manifest.name == build.name

@@ -6,15 +6,13 @@ network uses all cores by itself, and one process holds it once.
 
 from __future__ import annotations
 
-import datetime as dt
 import multiprocessing
 import os
-import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from django.conf import settings
@@ -23,7 +21,6 @@ from catalog.models import OriginalImage, Product
 from catalog.services import NewImage
 from similarity import backends, pipeline, services
 from similarity.engine.errors import BadImage
-from similarity.errors import NotRepeatable
 from similarity.models import Run
 from similarity.processes import set_up_django
 
@@ -47,6 +44,12 @@ class Outcome:
     name: str
     status: Literal["added", "known", "rejected"]
     reason: str = ""
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a file; of one that is too large for the intake, enough to tell."""
+    with path.open("rb") as file:
+        return file.read(settings.MAX_UPLOAD_BYTES + 1)
 
 
 def ingest(items: Sequence[Item], *, source: OriginalImage.Source) -> Iterator[Outcome]:
@@ -97,7 +100,6 @@ def take_in(batch: Sequence[Item], source: OriginalImage.Source) -> list[Outcome
 def _describe(new: Sequence[NewImage], source: OriginalImage.Source) -> list[Outcome]:
     uploads = services.start_uploads(new, source=source, queued=False)
     pks = [upload.run.pk for upload in uploads]
-    _revive(pks)
     if claimed := pipeline.claim(pks):
         _carry_out(claimed)
     failed = Run.objects.filter(pk__in=pks, state=Run.State.FAILED).in_bulk()
@@ -105,16 +107,6 @@ def _describe(new: Sequence[NewImage], source: OriginalImage.Source) -> list[Out
         _outcome(item.source_name, upload, failed.get(upload.run.pk))
         for item, upload in zip(new, uploads, strict=True)
     ]
-
-
-def _revive(pks: Sequence[uuid.UUID]) -> None:
-    """Let those of the runs be had again that have failed, or whose process has gone."""
-    runs = Run.objects.filter(pk__in=pks)
-    for run in runs.filter(state=Run.State.FAILED):
-        with suppress(NotRepeatable):  # another process was faster
-            services.run_again(run, queued=False)
-    for run in runs.lost(dt.timedelta(seconds=settings.RUN_LEASE_SECONDS)):
-        Run.objects.give_back(run)
 
 
 def _carry_out(runs: Sequence[Run]) -> None:

@@ -192,6 +192,14 @@ class RunQuerySet(models.QuerySet["Run"]):
             )
         )
 
+    def keep(self, pk: uuid.UUID) -> bool:
+        """Take back the wish to cancel a running run, if it has not stopped yet."""
+        return bool(self.filter(pk=pk, state=Run.State.RUNNING).update(cancel_requested=False))
+
+    def under_way(self, kind: str) -> RunQuerySet:
+        """Runs of that kind that wait or run."""
+        return self.filter(kind=kind, state__in=[Run.State.PENDING, Run.State.RUNNING])
+
     def give_back(self, run: Run) -> bool:
         """RUNNING → PENDING, for a run whose worker has gone and which nobody has cancelled."""
         return bool(
@@ -273,7 +281,7 @@ class Run(models.Model):
         settings.AUTH_USER_MODEL,
         null=True,
         blank=True,
-        on_delete=models.CASCADE,
+        on_delete=models.SET_NULL,
         related_name="runs",
     )
     image = models.ForeignKey(
@@ -307,6 +315,12 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {str(self.pk)[:8]} ({self.state})"
+
+    def is_lost(self, lease: dt.timedelta) -> bool:
+        """Whether it runs, and has not reported within the lease."""
+        if self.state != Run.State.RUNNING or self.heartbeat is None:
+            return False
+        return self.heartbeat < timezone.now() - lease
 
     @property
     def has_ended(self) -> bool:

@@ -20,7 +20,8 @@ from typing import BinaryIO, cast
 
 import numpy as np
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
+from django.db import Error as DriverError
+from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.db.models.fields.files import FieldFile
 from django.utils import timezone
@@ -71,13 +72,13 @@ def beating(runs: Sequence[Run]) -> Iterator[None]:
     is_over = threading.Event()
 
     def beat() -> None:
-        try:
-            while not is_over.wait(min(BEAT_SECONDS, settings.RUN_LEASE_SECONDS / 4)):
+        while not is_over.wait(min(BEAT_SECONDS, settings.RUN_LEASE_SECONDS / 4)):
+            try:
                 Run.objects.beat(*runs)
-        except DatabaseError:
-            logger.exception("The heartbeat stops")
-        finally:
-            connection.close()  # this thread's own
+            except DriverError:
+                logger.exception("A heartbeat is missed")
+                connection.close()
+        connection.close()  # this thread's own
 
     heart = threading.Thread(target=beat, name="heartbeat", daemon=True)
     heart.start()
@@ -114,16 +115,19 @@ def fail(run: Run, code: str, message: str) -> None:
     """End a run as failed, and with it an image that no run has described."""
     with transaction.atomic():
         if Run.objects.fail(run, code, message) and run.kind == Run.Kind.UPLOAD:
-            OriginalImage.objects.filter(runs=run, status=OriginalImage.Status.PENDING).update(
+            undescribed = OriginalImage.objects.exclude(status=OriginalImage.Status.READY)
+            undescribed.filter(runs=run).update(
                 status=OriginalImage.Status.FAILED, problem=message[:300]
             )
 
 
 def discard(run: Run) -> None:
-    """Undo what a cancelled upload has left: an image that no run has described."""
+    """Undo what a cancelled upload has left: an image that is as new as the run.
+
+    One that has failed before is in the catalogue, and stays.
+    """
     if run.kind == Run.Kind.UPLOAD:
-        images = OriginalImage.objects.filter(runs=run)
-        images.exclude(status=OriginalImage.Status.READY).delete()
+        OriginalImage.objects.filter(runs=run, status=OriginalImage.Status.PENDING).delete()
 
 
 def checkpoint(run: Run, step: str, progress: float) -> None:
@@ -209,22 +213,28 @@ def store(uploads: Sequence[Upload]) -> list[Upload]:
     """Write segments, embeddings and DONE: all, or nothing. Gives those that had to stop."""
     embedder = indexing.serving_embedder()  # its row, if new, outlives what is undone below
     with transaction.atomic():
-        done = {run.pk for run in Run.objects.finish([upload.run for upload in uploads])}
-        finished = [upload for upload in uploads if upload.run.pk in done]
-        segments = replace_segments(
-            {
-                upload.run.image: [_found(item) for item in upload.detections]
-                for upload in finished
-                if upload.run.image is not None
-            }
-        )
-        if segments:
+        there = _locked_images(uploads)
+        whole = [upload for upload in uploads if upload.run.image_id in there]
+        done = {run.pk for run in Run.objects.finish([upload.run for upload in whole])}
+        finished = [upload for upload in whole if upload.run.pk in done]
+        found = {
+            there[upload.run.image_id]: [_found(item) for item in upload.detections]
+            for upload in finished
+        }
+        if segments := replace_segments(found):
             vectors = np.concatenate([upload.vectors for upload in finished])
             add_embeddings(embedder, segments, vectors)
         OriginalImage.objects.filter(pk__in=[upload.run.image_id for upload in finished]).update(
             status=OriginalImage.Status.READY, problem=""
         )
     return [upload for upload in uploads if upload.run.pk not in done]
+
+
+def _locked_images(uploads: Sequence[Upload]) -> dict[int | None, OriginalImage]:
+    """The images that are still there, by key: nobody deletes them until the transaction ends."""
+    keys = [upload.run.image_id for upload in uploads if upload.run.image_id is not None]
+    images = OriginalImage.objects.select_for_update().filter(pk__in=keys)
+    return {image.pk: image for image in images}
 
 
 def _found(detection: Detection) -> Found:
@@ -244,6 +254,7 @@ def add_embeddings(embedder: Embedder, segments: Sequence[Segment], vectors: Vec
     who has read up to an id has missed nothing below it (see `indexing.Tail`).
     """
     Embedder.objects.select_for_update().get(pk=embedder.pk)
+    Embedding.objects.filter(segment__in=segments).delete()  # of what they showed before
     Embedding.objects.bulk_create(
         Embedding(segment=segment, embedder=embedder, vector=vector)
         for segment, vector in zip(segments, vectors, strict=True)
@@ -293,6 +304,8 @@ def _stored(uploads: list[Upload]) -> None:
         return
     for upload in stopped:
         with guarded(upload.run):
+            if not OriginalImage.objects.filter(runs=upload.run).exists():
+                raise Refused("The image has been deleted.")
             stop(upload.run)
 
 

@@ -74,7 +74,8 @@ def _end_with_parent() -> None:
 
 
 def set_up_django() -> None:
-    """Make a new process ready for the models; to be called before they are imported."""
+    """Make a new process ready for the models, and have it end with its parent."""
+    _end_with_parent()
     django.setup()
 
 

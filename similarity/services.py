@@ -6,13 +6,16 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import io
+import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 from django.core.files.base import ContentFile
-from django.db import DatabaseError, connection, transaction
+from django.db import Error as DriverError
+from django.db import connection, transaction
 from django.utils import timezone
 from django_q.brokers import get_broker
 from django_q.tasks import async_task
@@ -30,11 +33,14 @@ from similarity.errors import (
     BadBox,
     NotDescribed,
     NotRepeatable,
+    OtherEmbedder,
     Refused,
     UrlsOff,
 )
 from similarity.indexing import Neighbour
-from similarity.models import Embedding, IndexBuild, Query, Run
+from similarity.models import Embedder, Embedding, IndexBuild, Query, Run
+
+logger = logging.getLogger("similarity.services")
 
 UNCLAIMED = dt.timedelta(seconds=30)
 """A pending run that no worker has claimed for so long is put into the queue once more."""
@@ -92,8 +98,8 @@ def start_uploads(
 ) -> list[Upload]:
     """Add pictures to the catalogue, each with a run that is to find and describe its garments.
 
-    Bytes that are known give the image and the run that they have. `queued=False` leaves the
-    runs to the caller.
+    Bytes that are known give the image and the run that they have, which gets another chance if
+    it has failed. `queued=False` leaves the runs to the caller.
     """
     keep_files(new)
     with transaction.atomic():
@@ -111,9 +117,26 @@ def start_uploads(
         if queued:
             for run in fresh.values():
                 enqueue(run)
+        for run in runs.values():
+            _want_again(run, queued=queued)
     return [
         Upload(image, fresh.get(image.pk) or runs[image.pk], is_new) for image, is_new in images
     ]
+
+
+def _want_again(run: Run, *, queued: bool) -> None:
+    """Somebody sends the bytes of an earlier run again: whatever stopped it, it is wanted."""
+    if run.state == Run.State.FAILED:
+        with suppress(NotRepeatable):  # somebody else was faster
+            run_again(run, queued=queued)
+    elif run.cancel_requested:
+        Run.objects.keep(run.pk)
+    elif run.is_lost(_lease()) and Run.objects.give_back(run) and queued:
+        enqueue(run)
+
+
+def _lease() -> dt.timedelta:
+    return dt.timedelta(seconds=settings.RUN_LEASE_SECONDS)
 
 
 def describe_again(image: OriginalImage, asked_by: User | None = None) -> Run:
@@ -123,21 +146,11 @@ def describe_again(image: OriginalImage, asked_by: User | None = None) -> Run:
     """
     with transaction.atomic():
         OriginalImage.objects.select_for_update().get(pk=image.pk)  # two who ask take turns
-        if image.runs.filter(
-            kind=Run.Kind.UPLOAD, state__in=[Run.State.PENDING, Run.State.RUNNING]
-        ).exists():
+        if image.runs.under_way(Run.Kind.UPLOAD).exists():
             raise NotRepeatable("Its garments are being looked for already.")
         run = Run.objects.create(kind=Run.Kind.UPLOAD, image=image, requested_by=asked_by)
-        _wait_again(run)
         enqueue(run)
     return run
-
-
-def _wait_again(run: Run) -> None:
-    """Let an image that failed wait for the run that gives it another chance."""
-    OriginalImage.objects.filter(runs=run, status=OriginalImage.Status.FAILED).update(
-        status=OriginalImage.Status.PENDING, problem=""
-    )
 
 
 # --- Searches -------------------------------------------------------------------------------
@@ -238,9 +251,7 @@ def _clamped(box: Sequence[float], picture: Picture | Query) -> list[float]:
 
 
 def _detecting(query: Query) -> bool:
-    return query.runs.filter(
-        kind=Run.Kind.DETECT, state__in=[Run.State.PENDING, Run.State.RUNNING]
-    ).exists()
+    return query.runs.under_way(Run.Kind.DETECT).exists()
 
 
 def similar(
@@ -312,7 +323,6 @@ def run_again(run: Run, *, queued: bool = True) -> None:
     with transaction.atomic():
         if not Run.objects.reset(run.pk):
             raise NotRepeatable("Only a run that has failed or was cancelled can be run again.")
-        _wait_again(run)
         if queued:
             enqueue(run)
     run.refresh_from_db()
@@ -345,8 +355,7 @@ def sweep() -> Swept:
 
 def _sweep_lost() -> tuple[int, int]:
     given_back = failed = 0
-    lease = dt.timedelta(seconds=settings.RUN_LEASE_SECONDS)
-    for run in Run.objects.lost(lease):
+    for run in Run.objects.lost(_lease()):
         if run.cancel_requested:
             pipeline.discard(run)
             Run.objects.stop(run)
@@ -374,24 +383,45 @@ def is_stalled() -> bool:
 
 def start_rebuild(asked_by: User | None = None) -> Run:
     """Have a worker build the index anew; a rebuild that is under way is the one."""
+    embedder = indexing.serving_embedder()
     with transaction.atomic():
-        run = Run.objects.filter(
-            kind=Run.Kind.REBUILD, state__in=[Run.State.PENDING, Run.State.RUNNING]
-        ).first()
+        Embedder.objects.select_for_update().get(pk=embedder.pk)  # two who ask take turns
+        run = Run.objects.under_way(Run.Kind.REBUILD).first()
         if run is None:
             run = Run.objects.create(kind=Run.Kind.REBUILD, requested_by=asked_by)
             enqueue(run)
     return run
 
 
+def is_serving(build: IndexBuild) -> bool:
+    """Whether that is the build which answers searches."""
+    return build.embedder_id == indexing.serving_embedder().pk and indexing.is_serving(build)
+
+
+REST = dt.timedelta(minutes=10)
+"""After a rebuild that has not helped, none is started unasked for so long."""
+
+
 def rebuild_if_needed() -> Run | None:
-    """Have the index rebuilt once too many vectors are newer than it, or it is broken."""
+    """Have the index rebuilt once too many vectors are newer than it, or it is broken.
+
+    Not right after a rebuild that failed, nor while an earlier build serves by somebody's wish.
+    """
     status = indexing.status(indexing.serving_embedder())
-    return start_rebuild() if status.needs_rebuild else None
+    latest = Run.objects.filter(kind=Run.Kind.REBUILD).first()
+    rests = latest and latest.finished_at and latest.finished_at > timezone.now() - REST
+    if not status.needs_rebuild or rests or (status.is_rolled_back and not status.problem):
+        return None
+    return start_rebuild()
 
 
 def roll_back(build: IndexBuild) -> None:
-    """Let an earlier build serve again; raises BrokenBuild if it is damaged or gone."""
+    """Let an earlier build serve again.
+
+    Raises OtherEmbedder, BrokenBuild if it is damaged or gone, BuildInProgress.
+    """
+    if build.embedder_id != indexing.serving_embedder().pk:
+        raise OtherEmbedder("This build is of another embedder than the one that serves.")
     indexing.activate(build)
 
 
@@ -407,7 +437,10 @@ def readiness() -> dict[str, str]:
     ):
         try:
             probe()
-        except (EngineError, Refused, DatabaseError, OSError) as error:
+        except DriverError as error:
+            logger.warning("The database does not answer: %s", error)
+            return {part: "The database does not answer. The server's log says why."}
+        except (EngineError, Refused, OSError) as error:
             return {part: str(error)}
     return {}
 
@@ -435,5 +468,10 @@ def _probe_index() -> None:
     """Search for real: a build may look whole and yet not answer."""
     embedder = indexing.serving_embedder()
     known = Embedding.objects.filter(embedder=embedder).last()
+    if known is None and Segment.objects.exists():
+        raise NotDescribed(
+            f"No garment of the catalogue has been described by {embedder}. Have the images' "
+            "garments found again in the admin, or go back to the embedder before."
+        )
     if known is not None and not indexing.nearest(embedder, known.vector, limit=1):
         raise BrokenBuild("The index finds nothing, though there are garments to be found.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from django.conf import settings
 from django.db.models import Count, Max, QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from drf_spectacular.utils import extend_schema
@@ -13,12 +12,12 @@ from rest_framework import mixins, serializers, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, NotAuthenticated
 from rest_framework.generics import get_object_or_404
-from rest_framework.permissions import AllowAny, BasePermission
+from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.permissions import needs
+from accounts.permissions import MaySearch, needs
 from catalog.models import Product
 from catalog.views import PICTURE, AnyAccept, picture_response
 from catalog.views import SegmentViewSet as CatalogSegmentViewSet
@@ -47,13 +46,6 @@ from similarity.serializers import (
 
 POLL_SECONDS = 0.05
 """How often a waiting request looks whether its run has ended."""
-
-
-class MaySearch(BasePermission):
-    """Everybody, or who has signed in, as the shop has it."""
-
-    def has_permission(self, request: Request, view: Any) -> bool:
-        return request.user.is_authenticated or not settings.SEARCH_NEEDS_SIGN_IN
 
 
 def asker(request: HttpRequest | Request) -> Any:

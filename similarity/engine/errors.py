@@ -35,7 +35,7 @@ class WrongWeights(EngineError):
 class BadImage(EngineError):
     """The bytes of an upload are not a picture that we take.
 
-    The code differs by cause, so it is the instance's: `not_an_image`, `image_too_large`, ...
+    The code differs by cause, so it is the instance's: `not_an_image`, `file_too_large`, ...
     """
 
     def __init__(self, code: str, message: str) -> None:

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -93,17 +92,12 @@ def encode_jpeg(image: Image.Image, quality: int = 92) -> bytes:
     return buffer.getvalue()
 
 
-def open_stored(file: BinaryIO | Path, *, longest: int | None = None) -> Image.Image:
+def open_stored(file: BinaryIO) -> Image.Image:
     """A picture that we stored ourselves with `encode_jpeg`: RGB and loaded.
 
-    With `longest` its longer side is at most that many pixels, which also decodes faster.
-    Raises BadImage `damaged_image`, and OSError if there is no such file.
+    Raises BadImage `damaged_image`.
     """
-    if isinstance(file, Path):
-        with file.open("rb") as stream:
-            return open_stored(stream, longest=longest)
     with _refusing_damage(), Image.open(file, formats=["JPEG"]) as picture:
-        _load(picture, longest or max(picture.size))
         return picture.convert("RGB")
 
 
@@ -117,13 +111,6 @@ def crop(image: Image.Image, box: Box) -> Image.Image:
         message = f"The box lies outside the picture, which is {image.width} x {image.height}."
         raise BadImage("empty_box", message)
     return image.crop(inside.pixels())
-
-
-def thumbnail(image: Image.Image, width: int) -> Image.Image:
-    """The image at most `width` pixels wide: aspect kept, never enlarged, at least 1 pixel high."""
-    small = image.copy()
-    small.thumbnail((width, image.height), Image.Resampling.LANCZOS)
-    return small
 
 
 # --- What is refused -----------------------------------------------------------------------------

@@ -469,7 +469,7 @@ def test_a_heavy_search_waits_no_longer_than_it_is_told(settings, stranger, db):
     assert 0.3 <= time.monotonic() - start < 5
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_a_request_waits_for_the_worker_and_gives_the_results(settings, stranger):
     use(settings, embedder="tests.api.heavy:HeavyColour")
     add_product("GREEN", "green")

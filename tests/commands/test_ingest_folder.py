@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import os
+import signal
+import time
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,9 +14,10 @@ from django.core.management import CommandError, call_command
 from django_q.brokers import get_broker
 
 from catalog.models import OriginalImage, Product, Segment
-from similarity import backends, services
+from similarity import backends, pipeline, services
 from similarity.models import Embedding, Run
 from tests.pictures import photo
+from tests.scratch import Shop, eventually
 
 pytestmark = pytest.mark.django_db
 
@@ -117,6 +122,19 @@ def test_a_picture_that_waits_for_a_worker_is_described_here(folder, capsys):
     assert Run.objects.get().state == Run.State.DONE
 
 
+def test_a_picture_whose_process_was_killed_is_described_here(folder, capsys, settings):
+    run = services.start_upload(services.take_in(photo("red")), queued=False).run
+    pipeline.claim([run.pk])
+    put(folder, "red")
+    ingested(capsys, folder)
+    assert Run.objects.get().state == Run.State.RUNNING, "for all we know, it is being worked on"
+    long_ago = run.queued_at - dt.timedelta(seconds=settings.RUN_LEASE_SECONDS + 1)
+    Run.objects.update(heartbeat=long_ago)
+    ingested(capsys, folder)
+    assert Run.objects.get().state == Run.State.DONE
+    assert Embedding.objects.count() == 1
+
+
 def test_no_worker_is_asked(folder, capsys, transactional_db):
     get_broker().purge_queue()
     put(folder, "red")
@@ -137,6 +155,49 @@ def test_an_ingest_that_is_interrupted_can_be_taken_up_again(folder, capsys, set
     out, _ = ingested(capsys, folder)
     assert out.startswith("0 added, 3 known already, 0 rejected")
     assert Embedding.objects.count() == 3
+
+
+def put_many(folder: Path, count: int) -> None:
+    for seed in range(count):
+        (folder / f"{seed:03}.png").write_bytes(photo("red", (60, 80), seed))
+
+
+def assert_whole(shop: Shop, count: int) -> None:
+    assert shop.query("SELECT status, COUNT(*) FROM catalog_originalimage GROUP BY status") == [
+        ("ready", count)
+    ]
+    assert shop.count("catalog_segment") == shop.count("similarity_embedding") == count
+    assert {run["state"] for run in shop.runs()} == {"done"}
+
+
+def test_many_pictures_are_taken_in_by_several_processes(open_shop, folder):
+    shop = open_shop()
+    put_many(folder, 100)
+    for number in (40, 70, 99):
+        (folder / f"{number:03}.png").write_bytes(photo("red", (60, 80), 0))  # as the first one
+    (folder / "050.png").write_bytes(b"Dear Sir or Madam")
+    done = shop.manage("ingest_folder", folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("96 added, 3 known already, 1 rejected")
+    assert done.stderr.startswith("050.png: ")
+    assert_whole(shop, 96)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda n: n.name)
+def test_an_ingest_that_is_ended_in_the_middle_is_completed_by_the_next(open_shop, folder, number):
+    shop = open_shop(RUN_LEASE_SECONDS=1)
+    put_many(folder, 300)
+    ingest = shop.start("ingest_folder", folder)
+    eventually(lambda: shop.count("similarity_embedding") > 0)
+    os.killpg(ingest.pid, number)
+    assert ingest.wait(30) != 0
+    assert shop.count("similarity_embedding") < 300
+    eventually(lambda: not shop.processes())
+    time.sleep(1)  # the lease of what nobody could give back
+    done = shop.manage("ingest_folder", folder)
+    assert done.returncode == 0, done.stderr
+    assert_whole(shop, 300)
 
 
 # --- Products --------------------------------------------------------------------------------

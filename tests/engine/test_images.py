@@ -11,7 +11,6 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,7 +29,6 @@ from similarity.engine.images import (
     encode_jpeg,
     open_stored,
     read_image,
-    thumbnail,
 )
 
 # Pillow warns of EXIF that it cannot read.
@@ -617,35 +615,19 @@ def test_base64_is_measured_before_it_is_decoded(size: int) -> None:
     assert caught.value.code == "file_too_large"
 
 
-# --- Stored pictures, crops and thumbnails ---
+# --- Stored pictures and crops ---
 
 
-def test_a_stored_picture_opens_from_a_path_and_from_a_file(tmp_path: Path) -> None:
-    path = tmp_path / "stored.jpg"
-    path.write_bytes(encode_jpeg(plain(size=(300, 200))))
-    for source in (path, BytesIO(path.read_bytes())):
-        image = open_stored(source)
-        assert (image.mode, image.size) == ("RGB", (300, 200))
-        assert looks(image, RUST)
+def test_a_stored_picture_opens() -> None:
+    image = open_stored(BytesIO(encode_jpeg(plain(size=(300, 200)))))
+    assert (image.mode, image.size) == ("RGB", (300, 200))
+    assert looks(image, RUST)
 
 
-@pytest.mark.parametrize(
-    ("longest", "size"), [(512, (512, 256)), (100, (100, 50)), (9999, (2048, 1024))]
-)
-def test_a_stored_picture_opens_smaller(longest: int, size: tuple[int, int]) -> None:
-    stored = BytesIO(encode_jpeg(plain(size=(2048, 1024))))
-    assert open_stored(stored, longest=longest).size == size
-
-
-def test_a_damaged_stored_picture_is_refused_and_a_missing_one_is_an_os_error(
-    tmp_path: Path,
-) -> None:
-    (tmp_path / "damaged.jpg").write_bytes(encode_jpeg(noise())[:300])
+def test_a_damaged_stored_picture_is_refused() -> None:
     with pytest.raises(BadImage) as caught:
-        open_stored(tmp_path / "damaged.jpg")
+        open_stored(BytesIO(encode_jpeg(noise())[:300]))
     assert caught.value.code == "damaged_image"
-    with pytest.raises(FileNotFoundError):
-        open_stored(tmp_path / "missing.jpg")
 
 
 def test_a_crop_holds_every_pixel_that_the_box_touches() -> None:
@@ -675,21 +657,6 @@ def test_a_box_that_holds_nothing_of_the_image_is_refused(box: Box) -> None:
     with pytest.raises(BadImage) as caught:
         crop(plain(), box)
     assert caught.value.code == "empty_box"
-
-
-@given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 300))
-def test_a_thumbnail_keeps_the_aspect_and_is_never_enlarged(
-    width: int, height: int, wanted: int
-) -> None:
-    small = thumbnail(Image.new("RGB", (width, height)), wanted)
-    assert small.width == min(width, wanted)
-    assert small.height == pytest.approx(max(1, small.width * height / width), abs=1)
-
-
-def test_a_thumbnail_leaves_the_image_as_it_is() -> None:
-    source = plain(size=(100, 80))
-    assert thumbnail(source, 10).size == (10, 8)
-    assert source.size == (100, 80)
 
 
 def test_pictures_are_read_the_same_in_many_threads() -> None:

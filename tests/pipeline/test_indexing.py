@@ -7,6 +7,7 @@ import json
 import shutil
 import threading
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -18,7 +19,8 @@ from catalog.models import OriginalImage, Product, Segment
 from similarity import backends, indexing, pipeline, results, services
 from similarity.engine.errors import BrokenBuild, BuildInProgress
 from similarity.models import Embedder, Embedding, IndexBuild
-from tests.pictures import photo
+from tests.pictures import COLOURS, photo
+from tests.scratch import eventually
 from tests.shop import add_photo, add_product
 
 DIM = 8
@@ -330,6 +332,38 @@ def test_searches_go_on_while_the_index_is_rebuilt(beside, embedder):
     assert indexing.status(embedder).serving in names
 
 
+SEARCH_ON = """
+from pathlib import Path
+from similarity import indexing, services
+photo, stop = Path(sys.argv[1]).read_bytes(), Path(sys.argv[2])
+answers, builds = set(), set()
+is_over = False
+while not is_over:
+    is_over = stop.exists()
+    answers.add(tuple(item.segment_id for item in services.find_similar(photo, limit=5)))
+    builds.add(indexing.status(indexing.serving_embedder()).serving)
+    stop.with_name("searching").touch()
+print(len(answers), len(answers.pop()), len(builds))
+"""
+
+
+@pytest.mark.slow
+def test_another_process_goes_on_searching_and_takes_up_each_new_build(open_shop, tmp_path):
+    shop = open_shop()
+    (folder := tmp_path / "pictures").mkdir()
+    for colour in COLOURS:
+        (folder / f"{colour}.png").write_bytes(photo(colour))
+    assert shop.manage("ingest_folder", folder).returncode == 0
+    with ThreadPoolExecutor() as pool:
+        stop = tmp_path / "stop"
+        searcher = pool.submit(shop.python, SEARCH_ON, folder / "red.png", stop)
+        eventually(stop.with_name("searching").exists)
+        for _ in range(3):
+            assert shop.manage("rebuild_index").returncode == 0
+        stop.touch()
+        assert searcher.result().split() == ["1", "5", "4"]
+
+
 def test_a_second_builder_is_told_of_the_first(beside, embedder):
     add_products(units(20, seed=1), embedder)
     is_building, may_go_on = threading.Event(), threading.Event()
@@ -400,11 +434,11 @@ def test_an_earlier_build_can_serve_again_and_answers_as_completely(embedder):
     second = indexing.rebuild(embedder)
     [query] = units(1, seed=3)
     assert_equals_a_scan(embedder, query, 20)
-    services.roll_back(first)
+    indexing.activate(first)
     assert (indexing.is_serving(first), indexing.is_serving(second)) == (True, False)
     assert indexing.status(embedder).newer == 60
     assert_equals_a_scan(embedder, query, 20)
-    services.roll_back(second)
+    indexing.activate(second)
     assert_equals_a_scan(embedder, query, 20)
 
 
@@ -412,7 +446,7 @@ def test_a_build_that_was_removed_cannot_serve_again(embedder, settings):
     settings.INDEX_KEEP_BUILDS = 1
     first, second = indexing.rebuild(embedder), indexing.rebuild(embedder)
     with pytest.raises(BrokenBuild):
-        services.roll_back(first)
+        indexing.activate(first)
     assert indexing.is_serving(second)
 
 
@@ -459,7 +493,7 @@ def test_a_broken_build_does_not_get_to_serve(embedder):
     first, second = indexing.rebuild(embedder), indexing.rebuild(embedder)
     damage(first)
     with pytest.raises(BrokenBuild):
-        services.roll_back(first)
+        indexing.activate(first)
     assert indexing.is_serving(second)
 
 

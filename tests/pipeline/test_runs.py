@@ -286,13 +286,23 @@ def test_of_two_who_run_it_again_at_once_one_does(beside):
     assert sorted(attempt.result(60) for attempt in tries) == [False, True]
 
 
-def test_a_failed_image_waits_again_with_its_run(db, settings):
+def test_bytes_that_are_sent_again_give_a_failed_run_another_chance(db, settings):
     settings.DETECTOR = "tests.pipeline.backends:FailingDetector"
     upload = services.start_upload(services.take_in(photo()), queued=False)
     pipeline.execute(upload.run.pk)
-    services.run_again(Run.objects.get(pk=upload.run.pk))
+    again = services.start_upload(services.take_in(photo()), queued=False)
+    assert (again.run.pk, again.is_new) == (upload.run.pk, False)
+    assert Run.objects.get(pk=upload.run.pk).state == Run.State.PENDING
+
+
+def test_bytes_that_are_sent_again_take_back_the_wish_to_cancel(db):
+    upload = services.start_upload(services.take_in(photo()), queued=False)
+    [run] = pipeline.claim([upload.run.pk])
+    services.cancel(Run.objects.get(pk=run.pk))
+    services.start_upload(services.take_in(photo()), queued=False)
+    pipeline.carry_out(run)
     upload.image.refresh_from_db()
-    assert (upload.image.status, upload.image.problem) == (OriginalImage.Status.PENDING, "")
+    assert upload.image.status == OriginalImage.Status.READY
 
 
 def test_an_upload_whose_image_is_gone_cannot_be_run_again(transactional_db):

@@ -41,7 +41,7 @@ class Command(BaseCommand):
 
 
 def configuration() -> Iterator[str]:
-    messages = run_checks()
+    messages = run_checks(databases=["default"])
     for message in messages:
         if isinstance(message, Error) or (message.id or "").startswith("similarity."):
             raise Ailment(f"{message.msg} {message.hint or ''}")

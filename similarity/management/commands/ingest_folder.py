@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import os
 import sys
 import time
 from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from catalog.models import OriginalImage, Product
 from catalog.services import save_product
 from similarity import backends
 from similarity.engine.errors import EngineError
-from similarity.ingestion import Item, ingest
+from similarity.ingestion import Item, ingest, read_file
 
 SUFFIXES = {
     ".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif",
@@ -66,7 +68,7 @@ class Command(BaseCommand):
         self, folder: Path, files: list[Path], products: dict[Path, Product]
     ) -> Counter[str]:
         items = [
-            Item(str(path.relative_to(folder)), path.read_bytes, products.get(path))
+            Item(_shown(path, folder), partial(read_file, path), products.get(path))
             for path in files
         ]
         counts: Counter[str] = Counter()
@@ -105,6 +107,11 @@ def _check_models() -> None:
         raise CommandError(str(error)) from error
     if missing:
         raise CommandError(" ".join(missing))
+
+
+def _shown(path: Path, folder: Path) -> str:
+    """A file's name for people and the database, whatever bytes it has on the disk."""
+    return os.fsencode(path.relative_to(folder)).decode(errors="replace")
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
