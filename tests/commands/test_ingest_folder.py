@@ -200,6 +200,22 @@ def test_an_ingest_that_is_ended_in_the_middle_is_completed_by_the_next(open_sho
     assert_whole(shop, 300)
 
 
+def test_a_file_with_an_odd_name_is_taken_in_like_any(folder, capsys):
+    (folder / os.fsdecode(b"caf\xe9.png")).write_bytes(photo("red"))
+    out, err = ingested(capsys, folder)
+    assert out.startswith("1 added")
+    assert err == ""
+    assert OriginalImage.objects.get().source_name == "caf\ufffd.png"
+
+
+def test_a_file_that_is_too_large_is_reported(folder, capsys, settings):
+    put(folder, "red")
+    settings.MAX_UPLOAD_BYTES = len(photo("red")) - 1
+    with pytest.raises(CommandError):
+        call_command("ingest_folder", folder)
+    assert "red.png" in capsys.readouterr().err
+
+
 # --- Products --------------------------------------------------------------------------------
 
 
