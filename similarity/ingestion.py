@@ -74,12 +74,16 @@ def _side_by_side(
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context, initializer=set_up_django) as pool:
         under_way: deque[Future[list[Outcome]]] = deque()
-        for batch in batches:
-            under_way.append(pool.submit(take_in, batch, source))
-            if len(under_way) > 2 * processes:
-                yield from under_way.popleft().result()
-        for outcomes in under_way:
-            yield from outcomes.result()
+        try:
+            for batch in batches:
+                under_way.append(pool.submit(take_in, batch, source))
+                if len(under_way) > 2 * processes:
+                    yield from under_way.popleft().result()
+            for outcomes in under_way:
+                yield from outcomes.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # what is in hand is finished: it takes a moment
+            raise
 
 
 def take_in(batch: Sequence[Item], source: OriginalImage.Source) -> list[Outcome]:

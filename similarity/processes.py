@@ -74,8 +74,13 @@ def _end_with_parent() -> None:
 
 
 def set_up_django() -> None:
-    """Make a new process ready for the models, and have it end with its parent."""
+    """Make a new process of a pool ready for the models.
+
+    It ends with its parent, which alone answers Ctrl-C: a process that dies while it waits for
+    work would leave the others waiting for ever.
+    """
     _end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     django.setup()
 
 
