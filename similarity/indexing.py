@@ -125,15 +125,17 @@ def _best_per_entry(
     return list(best.values())
 
 
+# Resolving the columns takes as long as the query: once is enough.
+ENTRIES = Embedding.objects.values_list(
+    "pk", "segment_id", "segment__image_id", "segment__image__product_id"
+)
+
+
 def _looked_up(
     keys: Sequence[int], products: QuerySet[Product] | None
 ) -> dict[int, tuple[int, Entry]]:
     """Segment and entry of each embedding that is still there and passes the filter, by key."""
-    rows = list(
-        Embedding.objects.filter(pk__in=keys).values_list(
-            "pk", "segment_id", "segment__image_id", "segment__image__product_id"
-        )
-    )
+    rows = list(ENTRIES.filter(pk__in=keys))
     if products is not None:
         # The filter is put to these few products alone, whatever number it keeps in all.
         kept = set(products.filter(pk__in={row[3] for row in rows}).values_list("pk", flat=True))

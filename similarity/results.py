@@ -38,6 +38,14 @@ PRODUCT = {
 """What is shown of a product, and where it stands; tags and sizes are read apart."""
 
 
+# Resolving two dozen columns across five tables takes longer than the query: once is enough.
+ROWS = Segment.objects.order_by().values_list(
+    "pk", *SEGMENT, *(f"image__product__{column}" for column in PRODUCT.values())
+)
+TAGS = Product.tags.through.objects.order_by("tag__name").values_list("product", "tag__name")
+SIZES = Product.sizes.through.objects.order_by("size__name").values_list("product", "size__name")
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """One result: the best garment of a product, or of an image that belongs to none."""
@@ -57,16 +65,11 @@ class Result:
 
 def read(neighbours: Sequence[Neighbour]) -> list[Result]:
     """Neighbours with what is shown of them; those that have gone meanwhile are left out."""
-    columns = (*SEGMENT, *(f"image__product__{column}" for column in PRODUCT.values()))
-    rows = {
-        pk: row
-        for pk, *row in Segment.objects.order_by()
-        .filter(pk__in=[neighbour.segment_id for neighbour in neighbours])
-        .values_list("pk", *columns)
-    }
+    found = ROWS.filter(pk__in=[neighbour.segment_id for neighbour in neighbours])
+    rows = {pk: row for pk, *row in found}
     products = {row[len(SEGMENT) - 1] for row in rows.values()} - {None}
-    tags = _names(Product.tags.through, "tag__name", products)
-    sizes = _names(Product.sizes.through, "size__name", products)
+    tags = _names(TAGS, products)
+    sizes = _names(SIZES, products)
     results = []
     for rank, neighbour in enumerate(neighbours):
         if (row := rows.get(neighbour.segment_id)) is None:
@@ -87,10 +90,9 @@ def of_run(run: Run) -> list[Result]:
     return read([Neighbour(segment, similarity) for segment, similarity in hits])
 
 
-def _names(through: Any, name: str, products: Collection[int]) -> dict[int, list[str]]:
+def _names(rows: Any, products: Collection[int]) -> dict[int, list[str]]:
     """The names of the tags, or sizes, of each product, in alphabetical order."""
     names = defaultdict(list)
-    rows = through.objects.filter(product__in=products).order_by(name)
-    for product, value in rows.values_list("product", name):
+    for product, value in rows.filter(product__in=products):
         names[product].append(value)
     return names
