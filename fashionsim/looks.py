@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import QuerySet
-
 from catalog.models import Category, Product, Segment
+from similarity import results
 from similarity.indexing import Neighbour
-from similarity.models import Hit, Query, Run
+from similarity.models import Query, Run
 
 LIKENESS = ((0.92, "Very close"), (0.8, "Close"), (0.65, "Similar"))
 """Words for a cosine of at least so much: a bare number tells a shopper nothing."""
@@ -79,23 +78,18 @@ class Card:
         return sizes_of(self.product)
 
 
-def hits(neighbours: Sequence[Neighbour]) -> list[Hit]:
-    """Neighbours with all that a card shows: no query for each. Not saved."""
+def cards(neighbours: Sequence[Neighbour]) -> list[Card]:
+    """What was found as cards, in its order, without what has gone since: no query for each."""
     segments = (
-        Segment.objects.select_related("image__product__category")
-        .prefetch_related("image__product__tags", "image__product__sizes")
+        Segment.objects.select_related("image__product")
+        .prefetch_related("image__product__sizes")
         .in_bulk([neighbour.segment_id for neighbour in neighbours])
     )
     return [
-        Hit(rank=rank, similarity=item.similarity, segment=segments[item.segment_id])
-        for rank, item in enumerate(neighbours)
+        Card(segments[item.segment_id], item.similarity)
+        for item in neighbours
         if item.segment_id in segments
     ]
-
-
-def cards(hits: Sequence[Hit] | QuerySet[Hit]) -> list[Card]:
-    """Results as cards, in their order."""
-    return [Card(hit.segment, hit.similarity) for hit in hits]
 
 
 def newest(count: int) -> list[Card]:
@@ -204,18 +198,14 @@ def look(run: Run) -> dict[str, Any]:
         "filters": filters,
         "kept_all": list(_fields(filters)),
         "kept_others": [field for field in _fields(filters) if field[0] not in FILTERS],
-        "cards": cards(run.hits.all()) if run.state == Run.State.DONE else [],
+        "cards": cards(results.of_run(run)),
         **_photo(run.query, run.options.get("box")),
     }
 
 
 def _is_being_looked_at(query: Query) -> bool:
     """Whether somebody still looks for garments in the photo."""
-    under_way = [Run.State.PENDING, Run.State.RUNNING]
-    return (
-        query.detections is None
-        and query.runs.filter(kind=Run.Kind.DETECT, state__in=under_way).exists()
-    )
+    return query.detections is None and query.runs.under_way(Run.Kind.DETECT).exists()
 
 
 def _fields(filters: dict[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -114,7 +114,7 @@ def _visible_run(request: HttpRequest, pk: str | uuid.UUID) -> Run:
     except ValueError as error:
         raise Http404 from error
     runs = Run.objects.filter(kind=Run.Kind.SEARCH).visible_to(request.user)
-    return get_object_or_404(runs.with_results().select_related("query", "segment__image"), pk=key)
+    return get_object_or_404(runs.select_related("query", "segment__image"), pk=key)
 
 
 @require_safe
@@ -177,4 +177,4 @@ def _more_like(segment: Segment, request: HttpRequest) -> dict[str, Any]:
         neighbours = services.similar(segment, limit=MORE)
     except (EngineError, Refused) as error:
         return {"problem": errors.describe(error)}
-    return {"cards": looks.cards(looks.hits(neighbours))}
+    return {"cards": looks.cards(neighbours)}

@@ -216,10 +216,6 @@ class RunQuerySet(models.QuerySet["Run"]):
         """Pending runs that nobody has claimed for so long."""
         return self.filter(state=Run.State.PENDING, queued_at__lt=timezone.now() - since)
 
-    def with_results(self) -> RunQuerySet:
-        """Searches with all that is shown of their results: no query per result."""
-        return self.prefetch_related(*Run.RESULTS)
-
     def visible_to(self, user: Any) -> RunQuerySet:
         """Those that a person may know of: their own; a stranger's for whoever has the id."""
         mine = Q(requested_by=None)
@@ -261,9 +257,6 @@ class Run(models.Model):
         "finished_at": None,
         "heartbeat": None,
     }
-
-    RESULTS: ClassVar[tuple[Any, ...]]
-    """What to prefetch with a search, so that its results can be shown."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=10, choices=Kind)
@@ -341,13 +334,6 @@ class Hit(models.Model):
 
     def __str__(self) -> str:
         return f"{self.rank}: {self.segment_id}"
-
-
-Run.RESULTS = (
-    models.Prefetch("hits", Hit.objects.select_related("segment__image__product__category")),
-    "hits__segment__image__product__tags",
-    "hits__segment__image__product__sizes",
-)
 
 
 class IndexBuild(models.Model):

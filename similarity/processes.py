@@ -42,10 +42,6 @@ class Child:
     def is_alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    @property
-    def pid(self) -> int | None:
-        return None if self._process is None else self._process.pid
-
     def stop(self, grace: float) -> None:
         """Ask it to end; after `grace` seconds, end its whole group."""
         if self._process is None:

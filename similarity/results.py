@@ -84,10 +84,10 @@ def read(neighbours: Sequence[Neighbour]) -> list[Result]:
     return results
 
 
-def of_run(run: Run) -> list[Result]:
-    """The results of a search that is done."""
+def of_run(run: Run) -> list[Neighbour]:
+    """What a search has found, best first; nothing before it is done."""
     hits = run.hits.order_by("rank").values_list("segment_id", "similarity")
-    return read([Neighbour(segment, similarity) for segment, similarity in hits])
+    return [Neighbour(segment, similarity) for segment, similarity in hits]
 
 
 def _names(rows: Any, products: Collection[int]) -> dict[int, list[str]]:

@@ -370,7 +370,7 @@ class SearchSerializer(SearchSummarySerializer):
 
     @extend_schema_field(ResultSerializer(many=True))
     def get_results(self, run: Run) -> Any:
-        found: Any = results.of_run(run) if run.state == Run.State.DONE else []
+        found: Any = results.read(results.of_run(run))
         return ResultSerializer(found, many=True, context=self.context).data
 
 
