@@ -432,7 +432,7 @@ def readiness() -> dict[str, str]:
     """What keeps a search from being answered, by part; empty if one would be."""
     for part, probe in (
         ("database", _probe_database),
-        ("models", _probe_models),
+        ("models", probe_models),
         ("index", _probe_index),
     ):
         try:
@@ -458,7 +458,8 @@ def _probe_database() -> None:
         cursor.execute("SELECT 1")
 
 
-def _probe_models() -> None:
+def probe_models() -> None:
+    """Raises MissingWeights, or what else keeps the configured models from being used."""
     missing = [*backends.detector().missing(), *backends.embedder().missing()]
     if missing:
         raise MissingWeights(" ".join(missing))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import sys
 import time
 from argparse import ArgumentParser
 from collections import Counter
@@ -15,13 +14,11 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
-from tqdm import tqdm
 
 from catalog.models import OriginalImage, Product
 from catalog.services import save_product
-from similarity import backends
-from similarity.engine.errors import EngineError
-from similarity.ingestion import Item, ingest, read_file
+from similarity.ingestion import Item, read_file
+from similarity.management.ingesting import check_models, ingest_visibly
 
 SUFFIXES = {
     ".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif",
@@ -55,7 +52,7 @@ class Command(BaseCommand):
         folder: Path = options["folder"]
         if not folder.is_dir():
             raise CommandError(f"{folder} is no folder.")
-        _check_models()
+        check_models()
         files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
         if not files:
             raise CommandError(f"There are no pictures in {folder}.")
@@ -71,14 +68,8 @@ class Command(BaseCommand):
             Item(_shown(path, folder), partial(read_file, path), products.get(path))
             for path in files
         ]
-        counts: Counter[str] = Counter()
         started = time.monotonic()
-        with tqdm(total=len(files), unit="photo", disable=not sys.stderr.isatty()) as bar:
-            for outcome in ingest(items, source=OriginalImage.Source.FOLDER):
-                counts[outcome.status] += 1
-                bar.update()
-                if outcome.status == "rejected":
-                    bar.write(f"{outcome.name}: {outcome.reason}", file=sys.stderr)
+        counts = ingest_visibly(items, source=OriginalImage.Source.FOLDER, unit="photo")
         seconds = time.monotonic() - started
         self.stdout.write(
             f"{counts['added']} added, {counts['known']} known already, {counts['rejected']} "
@@ -97,16 +88,6 @@ class Command(BaseCommand):
             except ValidationError as error:
                 self.stderr.write(f"{path.name}, line {number}: {_sentence(error)}")
         return products
-
-
-def _check_models() -> None:
-    """All models are there, so that not every picture fails for the same reason."""
-    try:
-        missing = [*backends.detector().missing(), *backends.embedder().missing()]
-    except EngineError as error:
-        raise CommandError(str(error)) from error
-    if missing:
-        raise CommandError(" ".join(missing))
 
 
 def _shown(path: Path, folder: Path) -> str:

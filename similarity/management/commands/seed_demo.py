@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser
-from collections import Counter
 from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from tqdm import tqdm
 
 from catalog.models import OriginalImage, Product
 from catalog.services import save_product
-from similarity.engine.errors import EngineError
 from similarity.engine.synthetic import product, worn
 from similarity.engine.synthetic.files import outfit_file, photo_file
-from similarity.indexing import serving_embedder
-from similarity.ingestion import Item, ingest
+from similarity.ingestion import Item
+from similarity.management.ingesting import check_models, ingest_visibly
 
 VIEWS = 2
 """Pictures of each product."""
@@ -38,19 +34,10 @@ class Command(BaseCommand):
         items, seed = options["items"], options["seed"]
         if items < 1:
             raise CommandError("--items must be at least 1.")
-        try:
-            serving_embedder()
-        except EngineError as error:
-            raise CommandError(str(error)) from error
+        check_models()
         products = [_save(seed, number) for number in range(items)]
-        counts: Counter[str] = Counter()
         pictures = _pictures(seed, products)
-        with tqdm(total=len(pictures), unit="picture", disable=not sys.stderr.isatty()) as bar:
-            for outcome in ingest(pictures, source=OriginalImage.Source.DEMO):
-                counts[outcome.status] += 1
-                bar.update()
-                if outcome.status == "rejected":
-                    bar.write(f"{outcome.name}: {outcome.reason}", file=sys.stderr)
+        counts = ingest_visibly(pictures, source=OriginalImage.Source.DEMO, unit="picture")
         self.stdout.write(
             f"{items} products; {counts['added']} pictures added, {counts['known']} known already."
         )
