@@ -155,7 +155,7 @@ class SearchSpace:
         """The k nearest of the build and the tail together, best first."""
         rows = vector.reshape(1, -1)
         build = self.serving.get()
-        hits = [] if build is None else build.index.search(rows, k, among=among)[0]
+        hits = [] if build is None else build.search(rows, k, among=among)[0]
         after = 0 if build is None else last_embedding(build.manifest)
         hits = hits + self.tail.search(vector, k, after=after, among=among)
         return sorted(hits, key=lambda hit: (-hit.similarity, hit.key))[:k]

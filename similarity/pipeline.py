@@ -238,9 +238,8 @@ def _locked_images(uploads: Sequence[Upload]) -> dict[int | None, OriginalImage]
 
 
 def _found(detection: Detection) -> Found:
-    box = detection.box
     return Found(
-        box=(box.x0, box.y0, box.x1, box.y1),
+        box=detection.box.edges,
         label=detection.label,
         score=detection.score,
         detector=settings.DETECTOR,
@@ -264,10 +263,7 @@ def add_embeddings(embedder: Embedder, segments: Sequence[Segment], vectors: Vec
 def _reported(uploads: list[Upload], step: str, progress: float) -> list[Upload]:
     """Those that may go on; the others have ended."""
     alive = {run.pk for run in Run.objects.report([u.run for u in uploads], step, progress)}
-    for upload in uploads:
-        if upload.run.pk not in alive:
-            with guarded(upload.run):
-                stop(upload.run)
+    _each(lambda upload: stop(upload.run), [u for u in uploads if u.run.pk not in alive])
     return [upload for upload in uploads if upload.run.pk in alive]
 
 
@@ -294,19 +290,22 @@ def _stored(uploads: list[Upload]) -> None:
     """Write what was found; one that cannot be written spoils no batch."""
     try:
         stopped = store(uploads)
-    except Exception:
-        if len(uploads) > 1:
-            for upload in uploads:
-                _stored([upload])
-            return
-        with guarded(uploads[0].run):
-            raise
-        return
-    for upload in stopped:
-        with guarded(upload.run):
-            if not OriginalImage.objects.filter(runs=upload.run).exists():
-                raise Refused("The image has been deleted.")
-            stop(upload.run)
+    except Exception:  # noqa: BLE001  (whatever it is, it comes up again below, and is logged)
+        _each(_store_alone, uploads)
+    else:
+        _each(_give_up, stopped)
+
+
+def _store_alone(upload: Upload) -> None:
+    if store([upload]):
+        _give_up(upload)
+
+
+def _give_up(upload: Upload) -> None:
+    """Raise why an upload could not be written: its image has gone, or it had to stop."""
+    if not OriginalImage.objects.filter(runs=upload.run).exists():
+        raise Refused("The image has been deleted.")
+    stop(upload.run)
 
 
 # --- Searches -------------------------------------------------------------------------------
@@ -385,12 +384,7 @@ def detect_in_query(run: Run) -> None:
     with transaction.atomic():
         finish(run)
         run.query.detections = [
-            {
-                "box": [item.box.x0, item.box.y0, item.box.x1, item.box.y1],
-                "label": item.label,
-                "score": item.score,
-            }
-            for item in detections
+            {"box": item.box.edges, "label": item.label, "score": item.score} for item in detections
         ]
         run.query.save(update_fields=["detections"])
 

@@ -17,8 +17,7 @@ from rest_framework.reverse import reverse
 from catalog.models import Product, Segment
 from catalog.serializers import LinkField, ProductSerializer
 from similarity import backends, indexing, results, services
-from similarity.engine.errors import BadImage
-from similarity.engine.images import decode_base64
+from similarity.engine.images import check_bytes, decode_base64
 from similarity.models import IndexBuild, Query, Run
 from similarity.results import Result
 
@@ -62,9 +61,7 @@ def photo_bytes(photo: Photo) -> bytes:
     limits = backends.limits()
     if isinstance(photo, str):
         return decode_base64(photo, limits)
-    if (photo.size or 0) > limits.max_bytes:
-        megabytes = limits.max_bytes / 2**20
-        raise BadImage("file_too_large", f"The file is larger than {megabytes:g} MB.")
+    check_bytes(photo.size or 0, limits)
     return bytes(photo.read())
 
 

@@ -247,7 +247,7 @@ def _clamped(box: Sequence[float], picture: Picture | Query) -> list[float]:
             f"The box holds nothing of the picture, which is {picture.width} pixels wide and "
             f"{picture.height} high."
         )
-    return [inside.x0, inside.y0, inside.x1, inside.y1]
+    return list(inside.edges)
 
 
 def _detecting(query: Query) -> bool:

@@ -48,6 +48,11 @@ class Box:
     def area(self) -> float:
         return self.width * self.height
 
+    @property
+    def edges(self) -> tuple[float, float, float, float]:
+        """Left, top, right, bottom."""
+        return (self.x0, self.y0, self.x1, self.y1)
+
     def clamped(self, width: int, height: int) -> Box:
         """The part of this box that lies inside an image of that size; its area may be 0."""
         return Box(

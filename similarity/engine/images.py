@@ -58,7 +58,7 @@ def decode_base64(text: str, limits: Limits = LIMITS) -> bytes:
     """
     try:
         payload = _DATA_PREFIX.sub("", text).encode("ascii").translate(None, b" \t\r\n\f\v")
-        _check_bytes(len(payload) // 4 * 3 - payload[-2:].count(b"="), limits)
+        check_bytes(len(payload) // 4 * 3 - payload[-2:].count(b"="), limits)
         return base64.b64decode(payload, validate=True)
     except (UnicodeEncodeError, binascii.Error) as error:
         raise BadImage("not_base64", "The picture is not valid base64.") from error
@@ -71,7 +71,7 @@ def read_image(data: bytes, limits: Limits = LIMITS) -> Image.Image:
     `file_too_large`, `empty_file`, `not_an_image`, `unsupported_format`, `too_many_pixels`,
     `image_too_small` or `damaged_image`.
     """
-    _check_bytes(len(data), limits)
+    check_bytes(len(data), limits)
     if not data:
         raise BadImage("empty_file", "The file is empty.")
     with _refusing_damage(), _opened(data, limits) as picture:
@@ -183,7 +183,8 @@ def _unidentified(head: bytes) -> Exception:
     return BadImage("not_an_image", f"The file is not a picture that we know. {_TAKEN}.")
 
 
-def _check_bytes(size: int, limits: Limits) -> None:
+def check_bytes(size: int, limits: Limits) -> None:
+    """Raises BadImage `file_too_large` for a file of more bytes than are taken."""
     if size > limits.max_bytes:
         message = f"The file has {size:,} bytes; at most {limits.max_bytes:,} are taken."
         raise BadImage("file_too_large", message)
