@@ -15,15 +15,15 @@ help:  ## List the targets
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
+# torch first and pinned, so that nothing else chooses its build.
 .venv/.base: requirements/base.txt | .venv/bin/python
+	$(PIP) "$$(grep '^torch==' requirements/base.txt)"
 	$(PIP) -r requirements/base.txt
 	@touch $@
 
-# torch first and pinned, so that nothing else chooses its build; GroundingDINO without its
-# own requirements (see requirements/groundingdino.txt).
-.venv/.setup: .venv/.base requirements/ml.txt requirements/groundingdino.txt requirements/dev.txt requirements/services.txt
-	$(PIP) "$$(grep '^torch==' requirements/ml.txt)"
-	$(PIP) -r requirements/ml.txt -r requirements/dev.txt
+# GroundingDINO without its own requirements (see requirements/groundingdino.txt).
+.venv/.setup: .venv/.base requirements/ml.txt requirements/groundingdino.txt requirements/dev.txt requirements/engines.txt requirements/services.txt requirements/supabase.txt
+	$(PIP) -r requirements/ml.txt -r requirements/engines.txt -r requirements/dev.txt -r requirements/supabase.txt
 	$(PIP) --no-deps -r requirements/groundingdino.txt
 	@if pkg-config --exists mysqlclient || pkg-config --exists libmariadb || pkg-config --exists mariadb; then \
 		$(PIP) -r requirements/services.txt; \

@@ -9,7 +9,7 @@ from django.contrib.auth.models import AnonymousUser
 from rest_framework.permissions import BasePermission, DjangoModelPermissionsOrAnonReadOnly
 from rest_framework.request import Request
 
-from accounts.models import User
+from accounts.models import ApiKey, User
 
 
 class ReadOrModelPermission(DjangoModelPermissionsOrAnonReadOnly):
@@ -22,10 +22,19 @@ def may_search(user: User | AnonymousUser) -> bool:
 
 
 class MaySearch(BasePermission):
-    """Lets through who may search."""
+    """Lets through who may search; of API keys, those that are for searching."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
+        if isinstance(request.auth, ApiKey):
+            return request.auth.may_search
         return may_search(request.user)
+
+
+class IsPerson(BasePermission):
+    """Lets those through who have signed in: what is asked for is about their own account."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return request.user.is_authenticated and not isinstance(request.auth, ApiKey)
 
 
 def needs(permission: str) -> type[BasePermission]:

@@ -1,4 +1,8 @@
-"""The roles above that of a shopper: two groups, and how a migration gives them permissions."""
+"""The roles above that of a shopper: two groups, and how a migration gives them permissions.
+
+An administrator gives a role to an account, in the admin. Nothing else does: no registration, and
+no claim of a token.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,18 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.contrib.auth.management import create_permissions
+from django.contrib.auth.models import AbstractUser
 
 MERCHANDISER = "Merchandiser"
 STAFF = "Staff"
+
+
+def role_of(user: AbstractUser) -> str:
+    """The highest role of an account, in one word."""
+    if user.is_superuser:
+        return "administrator"
+    groups = {group.name for group in user.groups.all()}
+    return next((role.lower() for role in (STAFF, MERCHANDISER) if role in groups), "shopper")
 
 
 def grants(role: str, permissions: Iterable[str]) -> Callable[[Any, Any], None]:

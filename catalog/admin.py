@@ -7,16 +7,16 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import Count, Model, OuterRef, QuerySet, Subquery, URLField
+from django.db.models import Count, Model, OuterRef, Q, QuerySet, Subquery, URLField
 from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from catalog.models import Category, OriginalImage, Product, Segment, Size, Tag
+from catalog.models import Category, OriginalImage, Product, Segment, SegmentColour, Size, Tag
 
 # The stubs' classes are generic, Django's own are not.
 if TYPE_CHECKING:
@@ -57,6 +57,20 @@ def bounds(segment: Segment) -> str:
     """A garment's place in its image, in whole pixels."""
     left, top, right, bottom = segment.pixels
     return f"from {left}, {top} to {right}, {bottom}"
+
+
+def what(segment: Segment) -> str:
+    """What was found, in a word; or that nothing was."""
+    return segment.label if segment.is_a_garment else "No garment found: whole picture"
+
+
+def swatches(segment: Segment) -> SafeString:
+    """A garment's dominant colours, most first."""
+    return format_html_join(
+        "",
+        '<span class="swatch swatch-{0}"></span> {0} <small>{1}</small><br>',
+        ((item.colour, f"{item.share:.0%}") for item in segment.colours.all()),
+    )
 
 
 def link_to(row: Model | None) -> SafeString | None:
@@ -130,6 +144,35 @@ class BrandFilter(CommonestFilter):
 
 class StoreFilter(CommonestFilter):
     title = parameter_name = "store"
+
+
+class FoundFilter(admin.SimpleListFilter):
+    """Garments, or whole pictures in which none was found."""
+
+    title = "what was found"
+    parameter_name = "found"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("garment", "A garment"), ("nothing", "Nothing: whole picture")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        nothing = Q(detector=Segment.NOTHING_FOUND)
+        chosen = {"garment": ~nothing, "nothing": nothing}.get(self.value() or "", Q())
+        return queryset.filter(chosen)
+
+
+class ColourFilter(admin.SimpleListFilter):
+    """Garments that are prominently of a colour."""
+
+    title = parameter_name = "colour"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return SegmentColour.Name.choices
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if not (name := self.value()):
+            return queryset
+        return queryset.filter(pk__in=SegmentColour.objects.prominent([name]).values("segment"))
 
 
 # --- Products -------------------------------------------------------------------------------
@@ -244,11 +287,14 @@ class SegmentInline(TabularInline):
     """The garments found in an image, best first."""
 
     model = Segment
-    fields = readonly_fields = ("preview", "label", "confidence", "bounds")
+    fields = readonly_fields = ("preview", "what", "colours", "confidence", "bounds")
     ordering = ("number",)
     extra = 0
     show_change_link = True
     verbose_name_plural = "Garments found"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).prefetch_related("colours")
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -262,6 +308,14 @@ class SegmentInline(TabularInline):
     @admin.display(description="garment")
     def preview(self, segment: Segment) -> SafeString | None:
         return thumbnail("segment-crop", segment.identifier)
+
+    @admin.display(description="label")
+    def what(self, segment: Segment) -> str:
+        return what(segment)
+
+    @admin.display
+    def colours(self, segment: Segment) -> SafeString:
+        return swatches(segment)
 
     @admin.display(description="score")
     def confidence(self, segment: Segment) -> str:
@@ -303,7 +357,17 @@ class ImageAdmin(Pictured):
         ("Description", {"fields": ("state", "problem")}),
         (
             "File",
-            {"fields": ("identifier", "dimensions", "bytes", "sha256", "source", "source_name")},
+            {
+                "fields": (
+                    "identifier",
+                    "dimensions",
+                    "bytes",
+                    "sha256",
+                    "source",
+                    "source_name",
+                    "source_url",
+                )
+            },
         ),
         ("Origin", {"fields": ("owner", "created_at")}),
     )
@@ -316,6 +380,7 @@ class ImageAdmin(Pictured):
         "sha256",
         "source",
         "source_name",
+        "source_url",
         "owner",
         "created_at",
     )
@@ -358,13 +423,19 @@ class SegmentAdmin(LookOnly):
     list_display = (
         "preview",
         "identifier",
-        "label",
+        "what",
+        "colours",
         "confidence",
         "image_link",
         "product",
     )
     list_display_links = ("preview", "identifier")
-    list_filter = (("label", admin.AllValuesFieldListFilter), "created_at")
+    list_filter = (
+        FoundFilter,
+        ("label", admin.AllValuesFieldListFilter),
+        ColourFilter,
+        "created_at",
+    )
     list_select_related = ("image__product",)
     list_per_page = 50
     show_full_result_count = False
@@ -372,7 +443,8 @@ class SegmentAdmin(LookOnly):
     search_help_text = "Identifier, label or product"
     fields = (
         "preview",
-        "label",
+        "what",
+        "colours",
         "confidence",
         "detector",
         "image",
@@ -381,12 +453,23 @@ class SegmentAdmin(LookOnly):
         "created_at",
     )
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).prefetch_related("colours")
+
     def view_on_site(self, segment: Segment) -> str:
         return reverse("garment", args=[segment.identifier])
 
     @admin.display(description="garment")
     def preview(self, segment: Segment) -> SafeString | None:
         return thumbnail("segment-crop", segment.identifier)
+
+    @admin.display(description="label", ordering="label")
+    def what(self, segment: Segment) -> str:
+        return what(segment)
+
+    @admin.display
+    def colours(self, segment: Segment) -> SafeString:
+        return swatches(segment)
 
     @admin.display(description="score", ordering="score")
     def confidence(self, segment: Segment) -> str:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from math import ceil, floor
+from typing import Any
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
+
+from catalog.words import LONGEST
 
 valid_identifier = RegexValidator(
     r"^[A-Za-z0-9][A-Za-z0-9_-]*\Z",
@@ -156,6 +161,7 @@ class OriginalImage(models.Model):
         UPLOAD = "upload", "Upload"
         FOLDER = "folder", "Folder"
         DEMO = "demo", "Demonstration"
+        IMPORT = "import", "Import"
 
     identifier = models.CharField(max_length=80, unique=True, validators=[valid_identifier])
     file = models.FileField(upload_to=original_path, max_length=200)
@@ -170,6 +176,9 @@ class OriginalImage(models.Model):
     source = models.CharField(max_length=10, choices=Source, default=Source.UPLOAD)
     source_name = models.CharField(
         max_length=200, blank=True, help_text="What the sender called the file."
+    )
+    source_url = models.CharField(
+        max_length=500, blank=True, help_text="Where it was fetched from for its product."
     )
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -196,9 +205,109 @@ class OriginalImage(models.Model):
     def __str__(self) -> str:
         return self.identifier
 
+    @property
+    def possible_duplicate_of(self) -> OriginalImage | None:
+        """The earlier picture that is likeliest to be the same, while nobody has decided."""
+        pairs = [pair for pair in self.earlier_lookalikes.all() if pair.is_open]
+        return max(pairs, key=lambda pair: pair.similarity).earlier if pairs else None
+
+
+class MergedPicture(models.Model):
+    """Bytes of a picture that was found to show what another does: they stand for that one now."""
+
+    sha256 = models.CharField("SHA-256", max_length=64, unique=True)
+    image = models.ForeignKey(OriginalImage, on_delete=models.CASCADE, related_name="merged")
+
+    def __str__(self) -> str:
+        return self.sha256
+
+
+class PerceptualHash(models.Model):
+    """A picture's look in 64 bits, whole and in four parts by which near ones are found."""
+
+    image = models.OneToOneField(
+        OriginalImage, primary_key=True, on_delete=models.CASCADE, related_name="perceptual_hash"
+    )
+    value = models.BigIntegerField(help_text="The 64 bits, read as a signed number.")
+    part_0 = models.PositiveIntegerField(db_index=True, help_text="The lowest 16 bits.")
+    part_1 = models.PositiveIntegerField(db_index=True)
+    part_2 = models.PositiveIntegerField(db_index=True)
+    part_3 = models.PositiveIntegerField(db_index=True)
+
+    class Meta:
+        verbose_name_plural = "perceptual hashes"
+
+    def __str__(self) -> str:
+        return f"{self.bits:016x}"
+
+    @property
+    def bits(self) -> int:
+        """The hash as an unsigned number."""
+        return self.value % 2**64
+
+
+class LookalikeQuerySet(models.QuerySet["Lookalike"]):
+    def decide(self, pair: Lookalike, decision: str, by: Any) -> bool:
+        """OPEN → SAME | DIFFERENT; False if somebody has decided before."""
+        return bool(
+            self.filter(pk=pair.pk, decision=Lookalike.Decision.OPEN).update(
+                decision=decision, decided_by=by, decided_at=timezone.now()
+            )
+        )
+
+
+class Lookalike(models.Model):
+    """Two pictures that may be one, and what a merchandiser has decided: asked once for each."""
+
+    class Decision(models.TextChoices):
+        OPEN = "open", "Undecided"
+        SAME = "same", "The same"
+        DIFFERENT = "different", "Different"
+
+    earlier = models.ForeignKey(
+        OriginalImage, on_delete=models.CASCADE, related_name="later_lookalikes"
+    )
+    later = models.ForeignKey(
+        OriginalImage, on_delete=models.CASCADE, related_name="earlier_lookalikes"
+    )
+    distance = models.PositiveSmallIntegerField(
+        help_text="Bits of 64 by which the pictures' hashes differ."
+    )
+    similarity = models.FloatField(help_text="Cosine of their garments, -1 to 1.")
+    decision = models.CharField(max_length=10, choices=Decision, default=Decision.OPEN)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    decided_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = LookalikeQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+        verbose_name = "pair of pictures that look alike"
+        verbose_name_plural = "pictures that look alike"
+        indexes = [models.Index(fields=["decision", "-created_at"])]
+        constraints = [
+            models.UniqueConstraint(fields=["earlier", "later"], name="lookalike_unique"),
+            models.CheckConstraint(
+                condition=Q(earlier__lt=models.F("later")), name="lookalike_in_order"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.earlier_id} and {self.later_id}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.decision == self.Decision.OPEN
+
 
 class Segment(models.Model):
-    """One garment found in a picture."""
+    """One garment found in a picture; or the whole of one in which no garment was found."""
+
+    NOTHING_FOUND = "nothing_found"
+    """Stands in the detector's place where it has found nothing, and the whole picture is taken."""
 
     identifier = models.CharField(
         max_length=100, unique=True, help_text='The image\'s, and a number: "01_segment_0".'
@@ -209,9 +318,13 @@ class Segment(models.Model):
     y0 = models.FloatField(help_text="Top edge.")
     x1 = models.FloatField(help_text="Right edge, exclusive.")
     y1 = models.FloatField(help_text="Bottom edge, exclusive.")
-    label = models.CharField(max_length=100, db_index=True)
+    label = models.CharField(
+        max_length=100, blank=True, db_index=True, help_text="Empty for a whole picture."
+    )
     score = models.FloatField(help_text="The detector's confidence, 0 to 1.")
-    detector = models.CharField(max_length=100)
+    detector = models.CharField(
+        max_length=100, help_text='"nothing_found" for a picture without a garment, taken whole.'
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -231,6 +344,11 @@ class Segment(models.Model):
         return self.identifier
 
     @property
+    def is_a_garment(self) -> bool:
+        """False for a whole picture in which no garment was found."""
+        return self.detector != self.NOTHING_FOUND
+
+    @property
     def box(self) -> tuple[float, float, float, float]:
         """The bounding box: left, top, right, bottom, in pixels of the image."""
         return (self.x0, self.y0, self.x1, self.y1)
@@ -239,3 +357,76 @@ class Segment(models.Model):
     def pixels(self) -> tuple[int, int, int, int]:
         """The smallest rectangle of whole pixels that holds the box: what its crop shows."""
         return (floor(self.x0), floor(self.y0), ceil(self.x1), ceil(self.y1))
+
+
+class SegmentColourQuerySet(models.QuerySet["SegmentColour"]):
+    def prominent(self, names: Iterable[str]) -> SegmentColourQuerySet:
+        """Those of one of the names that a garment would be looked for by."""
+        return self.filter(colour__in=list(names), share__gte=SegmentColour.PROMINENT)
+
+
+class SegmentColour(models.Model):
+    """One of a garment's dominant colours."""
+
+    class Name(models.TextChoices):
+        BLACK = "black", "Black"
+        WHITE = "white", "White"
+        GREY = "grey", "Grey"
+        BEIGE = "beige", "Beige"
+        BROWN = "brown", "Brown"
+        RED = "red", "Red"
+        ORANGE = "orange", "Orange"
+        YELLOW = "yellow", "Yellow"
+        GREEN = "green", "Green"
+        TURQUOISE = "turquoise", "Turquoise"
+        BLUE = "blue", "Blue"
+        NAVY = "navy", "Navy"
+        PURPLE = "purple", "Purple"
+        PINK = "pink", "Pink"
+
+    PROMINENT = 0.25
+    """A garment is found by a colour of at least this share."""
+
+    segment = models.ForeignKey(Segment, on_delete=models.CASCADE, related_name="colours")
+    colour = models.CharField(max_length=20, choices=Name)
+    share = models.FloatField(help_text="Of the garment, 0 to 1.")
+
+    objects = SegmentColourQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-share", "pk"]
+        # All that a filter reads, in its order: the table itself is left alone.
+        indexes = [models.Index(fields=["colour", "share", "segment"])]
+        constraints = [
+            models.UniqueConstraint(fields=["segment", "colour"], name="segment_colour_unique"),
+            models.CheckConstraint(
+                condition=Q(share__gte=0, share__lte=1), name="segment_colour_share_0_to_1"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.colour} {self.share:.0%}"
+
+
+class ProductWord(models.Model):
+    """A word that a product is found by. Written by `word_index` alone."""
+
+    product = models.ForeignKey(
+        # Its own index is the constraint's below.
+        Product,
+        on_delete=models.CASCADE,
+        related_name="words",
+        db_index=False,
+    )
+    word = models.CharField(max_length=LONGEST, help_text="Folded, and without its ending.")
+    weight = models.PositiveSmallIntegerField(help_text="How much it says of the product, to 1000.")
+
+    class Meta:
+        # All that a search reads, in its order: the table itself is left alone.
+        indexes = [models.Index(fields=["word", "product", "weight"])]
+        constraints = [
+            models.UniqueConstraint(fields=["product", "word"], name="product_word_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return self.word

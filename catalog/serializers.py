@@ -10,7 +10,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
-from catalog.models import Category, OriginalImage, Product, Segment
+from catalog.models import Category, OriginalImage, Product, Segment, SegmentColour
 from catalog.services import save_product
 
 BOX = {
@@ -141,11 +141,24 @@ class ProductDetailSerializer(ProductSerializer):
         fields = (*ProductSerializer.Meta.fields, "images")
 
 
+class ColourSerializer(serializers.ModelSerializer[SegmentColour]):
+    """One of a garment's dominant colours."""
+
+    name = serializers.ChoiceField(
+        source="colour", choices=SegmentColour.Name.choices, read_only=True
+    )
+
+    class Meta:
+        model = SegmentColour
+        fields = ("name", "share")
+
+
 class SegmentSerializer(serializers.ModelSerializer[Segment]):
     id = serializers.CharField(source="identifier", read_only=True)
     image = serializers.CharField(source="image.identifier", read_only=True)
     product = serializers.SerializerMethodField()
     box = serializers.SerializerMethodField()
+    colours = ColourSerializer(many=True, read_only=True, help_text="Most first.")
     crop = LinkField("segment-crop", "identifier")
     link = LinkField("segment-detail", "identifier")
 
@@ -158,6 +171,7 @@ class SegmentSerializer(serializers.ModelSerializer[Segment]):
             "number",
             "box",
             "label",
+            "colours",
             "score",
             "detector",
             "crop",
@@ -181,6 +195,7 @@ class ImageSerializer(serializers.ModelSerializer[OriginalImage]):
     )
     file = LinkField("image-file", "identifier")
     link = LinkField("image-detail", "identifier")
+    possible_duplicate_of = serializers.SerializerMethodField()
     segments = SegmentSerializer(many=True, read_only=True)
 
     class Meta:
@@ -199,6 +214,7 @@ class ImageSerializer(serializers.ModelSerializer[OriginalImage]):
             "source_name",
             "product",
             "position",
+            "possible_duplicate_of",
             "segments",
             "created_at",
         )
@@ -213,14 +229,29 @@ class ImageSerializer(serializers.ModelSerializer[OriginalImage]):
             "source_name",
         )
 
+    @extend_schema_field(
+        {
+            "type": ["string", "null"],
+            "description": "The earlier image that may show the same, until somebody has decided.",
+        }
+    )
+    def get_possible_duplicate_of(self, image: OriginalImage) -> str | None:
+        earlier = image.possible_duplicate_of
+        return None if earlier is None else earlier.identifier
+
 
 def product_queryset() -> models.QuerySet[Product]:
     """Products with all that a serializer of theirs reads: no query per row."""
     return Product.objects.select_related("category").prefetch_related("tags", "sizes")
 
 
+def segment_queryset() -> models.QuerySet[Segment]:
+    """Segments with all that their serializer reads."""
+    return Segment.objects.select_related("image__product").prefetch_related("colours")
+
+
 def image_queryset() -> models.QuerySet[OriginalImage]:
     """Images with all that their serializer reads."""
     return OriginalImage.objects.select_related("product").prefetch_related(
-        models.Prefetch("segments", Segment.objects.select_related("image__product"))
+        models.Prefetch("segments", segment_queryset()), "earlier_lookalikes__earlier"
     )

@@ -13,11 +13,14 @@ from django.db.models import Max
 from django.utils.text import slugify
 
 from accounts.models import User
+from catalog import word_index
 from catalog.models import (
     Category,
+    MergedPicture,
     OriginalImage,
     Product,
     Segment,
+    SegmentColour,
     Size,
     Tag,
     original_path,
@@ -46,6 +49,8 @@ class Found:
     label: str
     score: float
     detector: str
+    colours: Sequence[tuple[str, float]] = ()
+    """Names and shares, most first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +109,13 @@ def add_images(
 
 
 def _known(new: Sequence[NewImage]) -> dict[str, OriginalImage]:
-    """The images that the catalogue has of those bytes, by their SHA-256."""
+    """The images that the catalogue has of those bytes, or has merged them into, by SHA-256."""
     digests = {item.picture.sha256 for item in new}
-    return {image.sha256: image for image in OriginalImage.objects.filter(sha256__in=digests)}
+    merged = MergedPicture.objects.filter(sha256__in=digests).select_related("image")
+    known = {row.sha256: row.image for row in merged}
+    return known | {
+        image.sha256: image for image in OriginalImage.objects.filter(sha256__in=digests)
+    }
 
 
 def _row(new: NewImage, **attributes: Any) -> OriginalImage:
@@ -175,7 +184,34 @@ def replace_segments(found: Mapping[OriginalImage, Sequence[Found]]) -> list[Seg
     _inserted([row for row in segments if row.pk is None], "identifier")
     kept = [row for row in segments if row.pk is not None]
     Segment.objects.bulk_update(kept, ("x0", "y0", "x1", "y1", "label", "score", "detector"))
+    colours = [item.colours for items in found.values() for item in items]
+    with word_index.once():
+        replace_colours(dict(zip(segments, colours, strict=True)))
+        word_index.refresh(image.product_id for image in found)
     return segments
+
+
+@transaction.atomic
+def delete_segment(segment: Segment) -> None:
+    """Delete a garment, and with its last one the picture: nobody would find that any more."""
+    image = OriginalImage.objects.select_for_update().get(pk=segment.image_id)
+    segment.delete()
+    if not image.segments.exists():
+        image.delete()
+
+
+@transaction.atomic
+def replace_colours(colours: Mapping[Segment, Sequence[tuple[str, float]]]) -> None:
+    """Put these colours, names with their shares, in the place of those that segments had."""
+    SegmentColour.objects.filter(segment__in=colours).delete()
+    SegmentColour.objects.bulk_create(
+        SegmentColour(segment=segment, colour=name, share=share)
+        for segment, shares in colours.items()
+        for name, share in shares
+    )
+    images = {segment.image_id for segment in colours}
+    products = OriginalImage.objects.filter(pk__in=images).order_by()
+    word_index.refresh(products.values_list("product", flat=True))
 
 
 def _segment(segment: Segment, image: OriginalImage, found: Found) -> Segment:
@@ -205,12 +241,17 @@ def save_product(
         setattr(product, name, value)
     if category is not None:
         product.category = category_named(category)
-    product.full_clean()
-    product.save()
-    if tags is not None:
-        product.tags.set(named(Tag, tags))
-    if sizes is not None:
-        product.sizes.set(named(Size, sizes))
+    # What else `full_clean` would ask the database, its own constraints hold; a batch saves
+    # a thousand products.
+    product.clean_fields(exclude={"category"})
+    product.clean()
+    is_new = product.pk is None
+    with word_index.once():
+        product.save()
+        if tags or (tags is not None and not is_new):
+            product.tags.set(named(Tag, tags))
+        if sizes or (sizes is not None and not is_new):
+            product.sizes.set(named(Size, sizes))
     return product
 
 

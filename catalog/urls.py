@@ -1,12 +1,12 @@
-"""The catalogue's part of the API. Segments are `similarity`'s, which adds likeness to them."""
+"""The catalogue's part of the API. Segments are `similarity`'s, which adds likeness to them, and
+products `shop`'s, which adds their pictures."""
 
 from rest_framework.routers import SimpleRouter
 
-from catalog.views import CategoryViewSet, ImageViewSet, ProductViewSet
+from catalog.views import CategoryViewSet, ImageViewSet
 
 router = SimpleRouter()
 router.register("categories", CategoryViewSet)
 router.register("images", ImageViewSet, basename="image")
-router.register("products", ProductViewSet)
 
 urlpatterns = router.urls

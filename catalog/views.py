@@ -19,7 +19,7 @@ from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.serializers import BaseSerializer
 
-from catalog.filters import ImageFilter, ProductFilter, SegmentFilter
+from catalog.filters import ImageFilter, ProductListFilter, SegmentFilter
 from catalog.models import Category, OriginalImage, Product, Segment
 from catalog.pictures import WIDTHS, Pixels, open_picture
 from catalog.serializers import (
@@ -30,6 +30,7 @@ from catalog.serializers import (
     SegmentSerializer,
     image_queryset,
     product_queryset,
+    segment_queryset,
 )
 
 PICTURE = extend_schema(
@@ -112,7 +113,7 @@ class ProductViewSet(viewsets.ModelViewSet[Product]):
     serializer_class = ProductSerializer
     lookup_field = "reference"
     lookup_value_regex = "[A-Za-z0-9][A-Za-z0-9_-]*"
-    filterset_class = ProductFilter
+    filterset_class = ProductListFilter
     search_fields = ("reference", "name", "brand", "description", "tags__name")
     ordering_fields = ("created_at", "updated_at", "price", "rating", "name", "brand")
 
@@ -165,13 +166,19 @@ class ImageViewSet(
 class SegmentViewSet(viewsets.ReadOnlyModelViewSet[Segment]):
     """Garments found in the pictures."""
 
-    queryset = Segment.objects.select_related("image__product")
+    queryset = Segment.objects.all()
     serializer_class = SegmentSerializer
     lookup_field = "identifier"
     lookup_value_regex = "[A-Za-z0-9][A-Za-z0-9_-]*"
     filterset_class = SegmentFilter
     search_fields = ("identifier", "label", "image__product__name")
     ordering_fields = ("created_at", "score")
+
+    def get_queryset(self) -> QuerySet[Segment]:
+        segments = segment_queryset()
+        # Its picture, and what looks like it, do not ask for its colours.
+        is_shown = self.action in {"list", "retrieve"}
+        return segments if is_shown else segments.prefetch_related(None)
 
     @PICTURE
     @action(detail=True, content_negotiation_class=AnyAccept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -15,10 +16,19 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from similarity.engine.errors import BadImage, EngineError, FetchRefused, MissingWeights
+from accounts.backends import seconds_locked
+from similarity.engine.errors import (
+    BadImage,
+    EngineError,
+    FetchRefused,
+    IndexUnavailable,
+    MissingWeights,
+)
 from similarity.errors import Refused
 
 MEDIA_TYPE = "application/problem+json"
+
+MINUTE = 60
 
 IMAGE_STATUS = {
     "file_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -83,7 +93,7 @@ def _engine_status(error: EngineError) -> int:
         return IMAGE_STATUS.get(error.code, HTTPStatus.UNPROCESSABLE_ENTITY)
     if isinstance(error, FetchRefused):
         return HTTPStatus.UNPROCESSABLE_ENTITY
-    if isinstance(error, MissingWeights):
+    if isinstance(error, MissingWeights | IndexUnavailable):
         return HTTPStatus.SERVICE_UNAVAILABLE
     return HTTPStatus.CONFLICT
 
@@ -115,6 +125,22 @@ class RequestSizeMiddleware:
         if length.isdecimal() and int(length) <= settings.MAX_REQUEST_BYTES:
             return self.get_response(request)
         return JsonResponse(too_large(), status=413, content_type=MEDIA_TYPE)
+
+
+def locked_out(
+    request: HttpRequest, response: HttpResponse, credentials: dict[str, Any] | None
+) -> HttpResponse:
+    """For whoever has tried too many passwords (AXES_LOCKOUT_CALLABLE)."""
+    return too_many(request, seconds_locked(request, credentials))
+
+
+def too_many(request: HttpRequest, seconds: float) -> HttpResponse:
+    """For whoever has asked too often, and is to wait for so long."""
+    wait = math.ceil(seconds)
+    minutes = "a minute" if wait <= MINUTE else f"{math.ceil(wait / MINUTE)} minutes"
+    answer = _answer(request, 429, "throttled", f"That was too often. Try again in {minutes}.")
+    answer["Retry-After"] = str(wait)
+    return answer
 
 
 def _answer(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:

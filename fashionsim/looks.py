@@ -6,18 +6,28 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from catalog.models import Category, Product, Segment
-from similarity import results
+from django.db.models import Exists, OuterRef
+from django.urls import reverse
+
+from catalog.models import Category, Product, Segment, SegmentColour
+from similarity import results, serving
 from similarity.indexing import Neighbour
 from similarity.models import Query, Run
+from similarity.serializers import LONGEST_TEXT
 
 LIKENESS = ((0.92, "Very close"), (0.8, "Close"), (0.65, "Similar"))
 """Words for a cosine of at least so much: a bare number tells a shopper nothing."""
 
 LOOSELY = "Loosely similar"
 
+HIGH = 0.8
+"""A search whose best result is at least as similar as that has found something."""
+
 LIMITS = (12, 24, 48)
 """How many results the search page offers to show."""
+
+MOST = 96
+"""So many are shown at most: who has not found it among these tries another part or filter."""
 
 STEPS = {
     "reading": "Reading your photo",
@@ -25,8 +35,10 @@ STEPS = {
 }
 """A running search's step, for people."""
 
-FILTERS = ("category", "price_max", "sale_status")
+FILTERS = ("category", "price_max", "colour", "sale_status")
 """The filters that the page offers; others, asked for over the API, are kept as they are."""
+
+EXAMPLES = ("like", "unlike")
 
 WHOLE = 0.95
 """A part that covers this share of its photo is the photo itself."""
@@ -42,10 +54,11 @@ LETTER_SIZES = ("XXS", "XS", "S", "M", "L", "XL", "XXL", "3XL", "4XL")
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A garment in a grid, with its similarity (cosine) to what was searched with, if any."""
+    """A garment in a grid, with how it was found, if it was: its similarity (cosine), and words."""
 
     segment: Segment
     similarity: float | None = None
+    matched: tuple[str, ...] = ()
 
     @property
     def product(self) -> Product | None:
@@ -53,15 +66,26 @@ class Card:
 
     @property
     def title(self) -> str:
-        return self.segment.label.capitalize() if self.product is None else self.product.name
+        return self.label if self.product is None else self.product.name
+
+    @property
+    def label(self) -> str:
+        """What the garment is, in a word."""
+        return self.segment.label.capitalize() or "Whole picture"
+
+    @property
+    def kind(self) -> str:
+        """What it is, where its picture shows other kinds as well; empty where it is alone.
+
+        A bag beside the coat that is sold is found by its own looks, under the coat's name.
+        """
+        is_amid = getattr(self.segment, "is_amid", False)
+        return self.segment.label.capitalize() if is_amid else ""
 
     @property
     def likeness(self) -> str:
         """The similarity in a word or two; empty where there is none."""
-        if self.similarity is None:
-            return ""
-        words = (word for least, word in LIKENESS if self.similarity >= least)
-        return next(words, LOOSELY)
+        return likeness(self.similarity)
 
     @property
     def width(self) -> int:
@@ -78,15 +102,50 @@ class Card:
         return sizes_of(self.product)
 
 
+def likeness(similarity: float | None) -> str:
+    """A similarity in a word or two; empty where there is none."""
+    if similarity is None:
+        return ""
+    return next((word for least, word in LIKENESS if similarity >= least), LOOSELY)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A search of the history; its run has been annotated with `found` and `best`."""
+
+    run: Run
+
+    @property
+    def picture(self) -> str:
+        """The address of what was searched with; empty where that has gone."""
+        if self.run.query is not None:
+            return reverse("query-file", args=[self.run.query.pk])
+        if self.run.segment is not None:
+            return reverse("segment-crop", args=[self.run.segment.identifier])
+        return ""
+
+    @property
+    def likeness(self) -> str:
+        """How alike the best result is, in a word or two."""
+        return likeness(self.run.best)  # type: ignore[attr-defined]
+
+
+OTHER_KINDS = Exists(
+    Segment.objects.filter(image=OuterRef("image")).exclude(label=OuterRef("label"))
+)
+"""Whether a garment's picture shows garments of another label as well."""
+
+
 def cards(neighbours: Sequence[Neighbour]) -> list[Card]:
     """What was found as cards, in its order, without what has gone since: no query for each."""
     segments = (
-        Segment.objects.select_related("image__product")
+        Segment.objects.annotate(is_amid=OTHER_KINDS)
+        .select_related("image__product")
         .prefetch_related("image__product__sizes")
         .in_bulk([neighbour.segment_id for neighbour in neighbours])
     )
     return [
-        Card(segments[item.segment_id], item.similarity)
+        Card(segments[item.segment_id], item.similarity, item.matched)
         for item in neighbours
         if item.segment_id in segments
     ]
@@ -178,6 +237,28 @@ def _same(box: Sequence[float], other: Sequence[float] | None) -> bool:
     return other is not None and all(abs(a - b) < 1 for a, b in zip(box, other, strict=True))
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A garment of the photo, and what the shop has like it."""
+
+    part: Part
+    cards: list[Card]
+
+    @property
+    def frame(self) -> str:
+        """Its part of the photo, as an SVG's viewBox."""
+        return f"{self.part.box[0]} {self.part.box[1]} {self.part.width} {self.part.height}"
+
+
+def outfit(query: Query, found: Sequence[Sequence[Neighbour]]) -> list[Piece]:
+    """The garments of a photo with what was found for each; without those that cover it all."""
+    by_box = {
+        tuple(detection["box"]): neighbours
+        for detection, neighbours in zip(query.detections or [], found, strict=True)
+    }
+    return [Piece(part, cards(by_box[part.box])) for part in parts(query, None)]
+
+
 # --- The page of a search -------------------------------------------------------------------
 
 
@@ -186,20 +267,66 @@ def look(run: Run) -> dict[str, Any]:
     unfinished = not run.has_ended
     looking = run.query is not None and _is_being_looked_at(run.query)
     filters = run.options.get("filters") or {}
+    found = cards(results.of_run(run))
     return {
         "run": run,
         "step": STEPS.get(run.step, "Waiting for its turn"),
         "unfinished": unfinished,
         "looking": looking,
+        "unlooked": run.query is not None and run.query.detections is None and not looking,
         "unsettled": unfinished or looking,
         "limit": run.options["limit"],
         "limits": sorted({*LIMITS, run.options["limit"]}),
         "categories": Category.objects.all(),
+        "colours": SegmentColour.Name.choices,
         "filters": filters,
         "kept_all": list(_fields(filters)),
         "kept_others": [field for field in _fields(filters) if field[0] not in FILTERS],
-        "cards": cards(results.of_run(run)),
+        "cards": found,
+        "more": _more(len(found), run.options["limit"]),
+        **_wish(run),
         **_photo(run.query, run.options.get("box")),
+    }
+
+
+def _more(found: int, limit: int) -> int | None:
+    """How many results to ask for next; None where there are no more, or no more may be asked."""
+    return min(2 * limit, MOST) if found == limit < MOST else None
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A garment that the results are to be like, or not."""
+
+    segment: Segment
+    is_liked: bool
+    others: list[tuple[str, str]]
+    """The other examples, as a form sends them: the search without this one."""
+    is_last: bool
+    """Whether there would be nothing to search with without it."""
+
+
+def _wish(run: Run) -> dict[str, Any]:
+    """What a search asks for in words and by examples, as the page shows it and forms send it."""
+    text, without = run.options.get("text") or "", run.options.get("without") or ""
+    kept = [(name, value) for name in EXAMPLES for value in run.options.get(name) or []]
+    known = Segment.objects.filter(identifier__in=[value for _, value in kept]) if kept else ()
+    segments = {segment.identifier: segment for segment in known}
+    kept = [field for field in kept if field[1] in segments]
+    goes_alone = bool(run.query_id or run.segment_id or text)
+    examples = []
+    for name, value in kept:
+        others = [field for field in kept if field[1] != value]
+        is_last = not goes_alone and not any(field[0] == "like" for field in others)
+        examples.append(Example(segments[value], name == "like", others, is_last))
+    return {
+        "text": text,
+        "without": without,
+        # Between words and a picture, a cosine says nothing of how alike two pictures are.
+        "words_alone": bool(text) and not (run.query_id or run.segment_id or kept),
+        "longest_text": LONGEST_TEXT,
+        "kept_examples": kept,
+        "examples": examples,
     }
 
 
@@ -223,6 +350,7 @@ def _photo(query: Query | None, box: Sequence[float] | None) -> dict[str, Any]:
         "query": query,
         "box": box,
         "parts": found,
+        "has_outfit": serving.is_light() and len(found) > 1,
         # Drawn largest first, so that a part inside of another can still be pointed at.
         "drawn": sorted(found, key=lambda part: part.width * part.height, reverse=True),
     }

@@ -7,13 +7,15 @@ has started. With it, the scripts ask the API instead and put `fragment` into th
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import wraps
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
+from django.core.paginator import Paginator
 from django.db.models import Prefetch
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -23,19 +25,29 @@ from django.views.decorators.http import require_POST, require_safe
 from rest_framework.exceptions import ValidationError
 
 from accounts.permissions import may_search
-from catalog.models import OriginalImage, Segment
+from accounts.throttles import RequestThrottle, SearchThrottle
+from catalog.models import OriginalImage, Product, Segment
 from fashionsim import errors, looks
-from similarity import services
+from fashionsim.preferences import preferences_for
+from similarity import services, serving
 from similarity.engine.errors import EngineError
 from similarity.errors import AlreadyEnded, Refused
+from similarity.filters import SearchFilter
 from similarity.models import Run
-from similarity.serializers import SearchRequestSerializer
-from similarity.views import asker
+from similarity.serializers import LONGEST_TEXT, SearchRequestSerializer
+from similarity.views import asker, export_response
 
 Page = Callable[..., HttpResponseBase]
 
 NEWEST = 6
+PAST = 24
 MORE = 12
+ROW = 4
+
+TOGETHER, KINDS = 4, 3
+"""Products for each garment that is worn with one, and how many such garments."""
+
+IN_STOCK = [status for status in Product.SaleStatus if status != Product.SaleStatus.SOLD_OUT]
 
 
 def for_searchers(page: Page) -> Page:
@@ -50,17 +62,35 @@ def for_searchers(page: Page) -> Page:
     return guarded
 
 
+def limited(throttle: type[RequestThrottle]) -> Callable[[Page], Page]:
+    """Refuse what is sent to a page too often."""
+
+    def limit(page: Page) -> Page:
+        @wraps(page)
+        def guarded(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
+            counter = throttle()
+            if request.method == "POST" and not counter.allow_request(request, page):
+                return errors.too_many(request, counter.wait() or 1)
+            return page(request, **arguments)
+
+        return guarded
+
+    return limit
+
+
 # --- Searching ------------------------------------------------------------------------------
 
 
 @for_searchers
+@limited(SearchThrottle)
 def home(request: HttpRequest) -> HttpResponse:
     """The search page: a photo goes in, and the search that the address names is shown."""
     if request.method == "POST":
         return _start(request)
     if asked := request.GET.get("search"):
-        return render(request, "home.html", _page() | looks.look(_visible_run(request, asked)))
-    return render(request, "home.html", _page() | {"newest": looks.newest(NEWEST)})
+        search = looks.look(_visible_run(request, asked))
+        return render(request, "home.html", _page(request) | search)
+    return render(request, "home.html", _page(request) | {"newest": looks.newest(NEWEST)})
 
 
 def _start(request: HttpRequest) -> HttpResponse:
@@ -75,7 +105,8 @@ def _start(request: HttpRequest) -> HttpResponse:
         problem = errors.describe(error) or {}
     else:
         return redirect(_address(run))
-    return render(request, "home.html", _page() | {"problem": problem}, status=problem["status"])
+    page = _page(request) | {"problem": problem, "typed": request.POST.get("text", "")}
+    return render(request, "home.html", page, status=problem["status"])
 
 
 def _filled_in(request: HttpRequest) -> MultiValueDict[str, Any]:
@@ -90,17 +121,26 @@ def _filled_in(request: HttpRequest) -> MultiValueDict[str, Any]:
 
 def _sentence(error: ValidationError) -> str:
     if "non_field_errors" in error.detail:
-        return "Choose a photo first."
+        return "Choose a photo first, or say in words what you look for."
+    if {"text", "without"} & set(error.detail):
+        return f"Words need letters or digits, and {LONGEST_TEXT} characters are the most."
     return "Some of what was filled in does not fit."
 
 
-def _page() -> dict[str, Any]:
+def _page(request: HttpRequest) -> dict[str, Any]:
     """What the search page needs in every state."""
     return {
-        "limit": looks.LIMITS[1],
+        "limit": _usual_limit(request),
         "max_bytes": settings.MAX_UPLOAD_BYTES,
+        "longest_text": LONGEST_TEXT,
         "lifetime": settings.QUERY_LIFETIME_DAYS,
+        "keeps_history": preferences_for(request).keeps_history,
     }
+
+
+def _usual_limit(request: HttpRequest) -> int:
+    """How many results whoever asks gets, unless they ask for another number."""
+    return preferences_for(request).results or looks.LIMITS[1]
 
 
 def _address(run: Run) -> str:
@@ -124,6 +164,26 @@ def fragment(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     return render(request, "search/search.html", looks.look(_visible_run(request, pk)))
 
 
+@require_safe
+@for_searchers
+def outfit(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """All garments of a search's photo at once, each with what the shop has like it."""
+    run = _visible_run(request, pk)
+    if run.query is None or not run.query.detections or not serving.is_light():
+        return redirect(_address(run))
+    found = services.outfit(run.query, limit=ROW)
+    return render(
+        request,
+        "outfit.html",
+        {
+            "run": run,
+            "query": run.query,
+            "limit": run.options["limit"],
+            "pieces": looks.outfit(run.query, found),
+        },
+    )
+
+
 @require_POST
 @for_searchers
 def cancel(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
@@ -132,6 +192,56 @@ def cancel(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     with suppress(AlreadyEnded):  # it was faster: its results are there
         services.cancel(run)
     return redirect(_address(run))
+
+
+@require_POST
+@for_searchers
+@limited(SearchThrottle)
+def detect(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Have the garments of a search's photo looked for."""
+    run = _visible_run(request, pk)
+    if run.query is not None:
+        services.look_for_garments(run.query, asker(request))
+    return redirect(_address(run))
+
+
+# --- History --------------------------------------------------------------------------------
+
+
+@require_safe
+@login_required
+def history(request: HttpRequest) -> HttpResponse:
+    """What somebody has searched for, newest first: all, or what was found to be much alike."""
+    runs = Run.objects.history(request.user).select_related("query", "segment")
+    high = "high" in request.GET
+    if high:
+        runs = SearchFilter({"best_min": looks.HIGH}, runs).qs
+    page = Paginator(runs, PAST).get_page(request.GET.get("page"))
+    past = [looks.Past(run) for run in page]
+    return render(request, "history.html", {"page": page, "past": past, "high": high})
+
+
+@require_POST
+@login_required
+def forget(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Delete one of one's own searches."""
+    services.forget_search(get_object_or_404(Run.objects.history(request.user), pk=pk))
+    return redirect("history")
+
+
+@require_POST
+@login_required
+def forget_all(request: HttpRequest) -> HttpResponse:
+    """Delete all of one's own searches."""
+    services.forget_searches(request.user)  # type: ignore[arg-type]  # who has signed in
+    return redirect("history")
+
+
+@require_safe
+@login_required
+def take_away(request: HttpRequest) -> HttpResponseBase:
+    """All that is kept about whoever asks, as a ZIP file."""
+    return export_response(request.user)  # type: ignore[arg-type]  # who has signed in
 
 
 # --- Garments -------------------------------------------------------------------------------
@@ -152,8 +262,9 @@ def garment(request: HttpRequest, identifier: str) -> HttpResponse:
         ),
     )
     segment = get_object_or_404(segments, identifier=identifier)
-    context = _portrait(segment) | _more_like(segment, request)
-    return render(request, "garment.html", context)
+    portrait = _portrait(segment)
+    context = portrait | _more_like(segment, portrait["others"], request)
+    return render(request, "garment.html", context | {"limit": _usual_limit(request)})
 
 
 def _portrait(segment: Segment) -> dict[str, Any]:
@@ -169,12 +280,28 @@ def _portrait(segment: Segment) -> dict[str, Any]:
     }
 
 
-def _more_like(segment: Segment, request: HttpRequest) -> dict[str, Any]:
-    """The garments most like this one, or why there are none to show."""
+def _more_like(
+    segment: Segment, others: Sequence[looks.Card], request: HttpRequest
+) -> dict[str, Any]:
+    """The garments most like this one and what goes with it, or why there are none to show.
+
+    Of a product that is sold out, those that can be had.
+    """
     if not may_search(request.user):
         return {"needs_sign_in": True}
+    product = segment.image.product
+    sold_out = product is not None and product.sale_status == Product.SaleStatus.SOLD_OUT
     try:
-        neighbours = services.similar(segment, limit=MORE)
+        neighbours = services.similar(
+            segment, limit=MORE, filters={"sale_status": IN_STOCK} if sold_out else None
+        )
+        worn = services.goes_with(
+            segment, [card.segment for card in others], limit=TOGETHER, kinds=KINDS
+        )
     except (EngineError, Refused) as error:
         return {"problem": errors.describe(error)}
-    return {"cards": looks.cards(neighbours)}
+    return {
+        "sold_out": sold_out,
+        "cards": looks.cards(neighbours),
+        "worn": [(other, looks.cards(found)) for other, found in worn],
+    }

@@ -6,7 +6,9 @@ of them set, a fresh `DATA_DIR` and `manage.py migrate` give a working shop on S
 
 from __future__ import annotations
 
+import datetime as dt
 import os
+import re
 import secrets
 from contextlib import suppress
 from pathlib import Path
@@ -72,11 +74,24 @@ def _at_least(name: str, least: int, value: int) -> int:
     return value
 
 
+def _rate(name: str, value: str) -> str | None:
+    if value and not re.fullmatch(r"[1-9]\d*/(s|sec|m|min|h|hour|d|day)", value):
+        raise ImproperlyConfigured(f"{name} must look like 60/min, and is {value!r}.")
+    return value or None
+
+
+def _part(name: str, value: float) -> float:
+    if not 0 < value <= 1:
+        raise ImproperlyConfigured(f"{name} must be above 0 and at most 1, and is {value}.")
+    return value
+
+
 # --- Where things lie -----------------------------------------------------------------------
 
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
 DATA_DIR.mkdir(parents=True, exist_ok=True)
 MODELS_DIR = Path(env.str("MODELS_DIR", default=str(DATA_DIR / "models"))).resolve()
+MODELS_MIRROR = env.list("MODELS_MIRROR", default=[])
 INDEX_DIR = DATA_DIR / "indexes"
 MEDIA_ROOT = DATA_DIR / "media"
 
@@ -88,6 +103,9 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[:
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 HTTPS = env.bool("HTTPS", default=False)
+# How many proxies of our own a request has come through: so many addresses at the end of its
+# X-Forwarded-For are to be believed.
+PROXIES = _at_least("PROXIES", 0, env.int("PROXIES", default=1 if HTTPS else 0))
 if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = True
@@ -107,20 +125,27 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
+    "corsheaders",
     "rest_framework",
+    "rest_framework_simplejwt.token_blacklist",
+    "axes",
     "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_q",
+    "auditlog",
     "accounts",
     "catalog",
     "similarity",
+    "shop",
     "fashionsim",
     # Last, as its documentation asks: it deletes the files of deleted rows, after the commit.
     "django_cleanup.apps.CleanupConfig",
 ]
 
 MIDDLEWARE = [
+    # Before whatever may answer, so that a browser may read each answer.
+    "corsheaders.middleware.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "fashionsim.errors.RequestSizeMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -128,30 +153,29 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "fashionsim.preferences.PreferencesMiddleware",
+    "accounts.audit.AuditMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    # Last, as its documentation asks: it answers for whoever has tried too many passwords.
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "fashionsim.urls"
 WSGI_APPLICATION = "fashionsim.wsgi.application"
-AUTH_USER_MODEL = "accounts.User"
-LOGIN_URL = "sign-in"
-LOGIN_REDIRECT_URL = "home"
-LOGOUT_REDIRECT_URL = "home"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = "UTC"
-LANGUAGE_CODE = "en-gb"
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
+LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = "fashionsim.formats"
+LANGUAGES = [
+    ("en", "English"),
+    ("fr", "français"),
+    ("es", "español"),
+    ("de", "Deutsch"),
+    ("zh-hans", "简体中文"),
+    ("ja", "日本語"),
 ]
-
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -162,10 +186,74 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "fashionsim.preferences.appearance",
             ],
         },
     },
 ]
+
+# --- Sign-in --------------------------------------------------------------------------------
+
+AUTH_PROVIDER = _one_of(
+    "AUTH_PROVIDER", ("local", "supabase"), env.str("AUTH_PROVIDER", default="local")
+)
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",  # first: it refuses who has tried too often
+    "accounts.backends.PasswordBackend",
+]
+if AUTH_PROVIDER == "supabase":
+    AUTHENTICATION_BACKENDS.append("accounts.backends.SupabaseBackend")
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "home"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+PASSWORD_RESET_TIMEOUT = 3600  # seconds that the link in the e-mail is good for
+
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": dt.timedelta(
+        minutes=_at_least("ACCESS_TOKEN_MINUTES", 1, env.int("ACCESS_TOKEN_MINUTES", 10))
+    ),
+    "REFRESH_TOKEN_LIFETIME": dt.timedelta(
+        days=_at_least("REFRESH_TOKEN_DAYS", 1, env.int("REFRESH_TOKEN_DAYS", 14))
+    ),
+    "ISSUER": "fashionsim",
+    "CHECK_REVOKE_TOKEN": True,  # a new password ends all that was signed in with the old one
+}
+
+# Failed sign-ins are counted in the database: for all processes, and whatever the cache is.
+AXES_FAILURE_LIMIT = _at_least("SIGN_IN_ATTEMPTS", 1, env.int("SIGN_IN_ATTEMPTS", 10))
+AXES_COOLOFF_TIME = dt.timedelta(
+    minutes=_at_least("SIGN_IN_PAUSE_MINUTES", 1, env.int("SIGN_IN_PAUSE_MINUTES", 15))
+)
+# Of one name from one address: nobody can lock somebody else out from afar.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_CLIENT_IP_CALLABLE = "accounts.throttles.address_of"
+AXES_USERNAME_CALLABLE = "accounts.backends.attempted_name"
+AXES_LOCKOUT_CALLABLE = "fashionsim.errors.locked_out"
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "csrfmiddlewaretoken"]
+
+SUPABASE_URL = env.str("SUPABASE_URL", default="").rstrip("/")
+SUPABASE_KEY = env.str("SUPABASE_KEY", default="")
+SUPABASE_SERVICE_KEY = env.str("SUPABASE_SERVICE_KEY", default="")
+SUPABASE_JWT_SECRETS = env.list("SUPABASE_JWT_SECRETS", default=[])
+SUPABASE_TIMEOUT = _at_least("SUPABASE_TIMEOUT", 1, env.int("SUPABASE_TIMEOUT", default=5))
+
+vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="FashionSim <shop@localhost>")
 
 # --- Database, cache, files -----------------------------------------------------------------
 
@@ -224,48 +312,85 @@ MAX_UPLOAD_BYTES = _at_least("MAX_UPLOAD_BYTES", 1024, env.int("MAX_UPLOAD_BYTES
 MAX_IMAGE_PIXELS = _at_least("MAX_IMAGE_PIXELS", 256, env.int("MAX_IMAGE_PIXELS", 50_000_000))
 MAX_UPLOAD_FILES = _at_least("MAX_UPLOAD_FILES", 1, env.int("MAX_UPLOAD_FILES", 20))
 ALLOW_IMAGE_URLS = env.bool("ALLOW_IMAGE_URLS", default=False)
+# Pictures are fetched from, and webhooks sent to, this machine and its network as well.
+ALLOW_LOCAL_ADDRESSES = env.bool("ALLOW_LOCAL_ADDRESSES", default=False)
 MAX_REQUEST_BYTES = _at_least("MAX_REQUEST_BYTES", 1024, env.int("MAX_REQUEST_BYTES", 100 * 2**20))
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_REQUEST_BYTES
 DATA_UPLOAD_MAX_NUMBER_FILES = MAX_UPLOAD_FILES
 
 # --- Detection, embedding, index ------------------------------------------------------------
 
-DETECTOR = env.str("DETECTOR", default="whole_image")
-EMBEDDER = env.str("EMBEDDER", default="colour")
+DETECTOR = env.str("DETECTOR", default="compact")
+EMBEDDER = env.str("EMBEDDER", default="compact")
 INDEX = env.str("INDEX", default="annoy")
 DEVICE = env.str("DEVICE", default="auto")
+PRECISION = _one_of(
+    "PRECISION", ("auto", "float32", "bfloat16"), env.str("PRECISION", default="auto")
+)
+# Crops given to a large embedder at once; 0 is what suits the device.
+BATCH_SIZE = _at_least("BATCH_SIZE", 0, env.int("BATCH_SIZE", default=0))
+
+FAISS_OPTIONS = {
+    "bits": int(_one_of("FAISS_BITS", ("32", "16", "8"), env.str("FAISS_BITS", default="8")))
+}
+
+# Seconds to wait for Qdrant or PostgreSQL.
+INDEX_TIMEOUT = _at_least("INDEX_TIMEOUT", 1, env.int("INDEX_TIMEOUT", default=10))
 
 # Constructor options of each backend that has any, by name.
 BACKEND_OPTIONS: dict[str, dict[str, Any]] = {
     "groundingdino": {
         "models_dir": MODELS_DIR,
-        "checkpoint": env.str("GROUNDINGDINO_CHECKPOINT", default="groundingdino_swint_ogc.pth"),
+        "variant": _one_of(
+            "GROUNDINGDINO_MODEL",
+            ("swin_t", "swin_b"),
+            env.str("GROUNDINGDINO_MODEL", default="swin_t"),
+        ),
+        "checkpoint": env.str("GROUNDINGDINO_CHECKPOINT", default="") or None,
         "text_encoder": env.str("GROUNDINGDINO_TEXT_ENCODER", default="bert-base-uncased"),
-        "prompt": env.list(
+        "prompt": env.str(
             "GROUNDINGDINO_PROMPT",
-            default=[
-                "top",
-                "outwear",
-                "dress",
-                "pants",
-                "shorts",
-                "skirt",
-                "shoes",
-                "hat",
-                "bag",
-                "scarf",
-            ],
+            default="top,outwear,dress,pants,shorts,skirt,shoes,hat,bag,scarf",
         ),
         "box_threshold": env.float("GROUNDINGDINO_BOX_THRESHOLD", default=0.3),
         "text_threshold": env.float("GROUNDINGDINO_TEXT_THRESHOLD", default=0.25),
+        "nms_threshold": env.float("GROUNDINGDINO_NMS_THRESHOLD", default=0.7),
         "device": DEVICE,
     },
-    "resnet50": {"models_dir": MODELS_DIR, "device": DEVICE},
-    "annoy": {
-        "trees": _at_least("ANNOY_TREES", 1, env.int("ANNOY_TREES", 20)),
-        "search_k": _at_least("ANNOY_SEARCH_K", 1, env.int("ANNOY_SEARCH_K", 5000)),
+    "compact": {"models_dir": MODELS_DIR, "device": DEVICE},
+    "mobilenet_v2": {"models_dir": MODELS_DIR, "device": DEVICE},
+    "resnet50": {
+        "models_dir": MODELS_DIR,
+        "device": DEVICE,
+        "precision": PRECISION,
+        "batch_size": BATCH_SIZE or None,
     },
+    "triplet": {"models_dir": MODELS_DIR, "device": DEVICE},
+    "vit_b_16": {"models_dir": MODELS_DIR, "device": DEVICE},
+    "dinov2": {
+        "models_dir": MODELS_DIR,
+        "variant": env.str("DINOV2_VARIANT", default="vits14"),
+        "device": DEVICE,
+    },
+    "open_clip": {
+        "models_dir": MODELS_DIR,
+        "model": env.str("OPEN_CLIP_MODEL", default="marqo-fashionSigLIP"),
+        "device": DEVICE,
+    },
+    "faiss_flat": FAISS_OPTIONS,
+    "faiss_ivf": FAISS_OPTIONS,
+    "faiss_hnsw": FAISS_OPTIONS,
+    "qdrant": {
+        "url": env.str("QDRANT_URL", default=""),
+        "api_key": env.str("QDRANT_API_KEY", default=""),
+        "shards": _at_least("QDRANT_SHARDS", 1, env.int("QDRANT_SHARDS", default=1)),
+        "replicas": _at_least("QDRANT_REPLICAS", 1, env.int("QDRANT_REPLICAS", default=1)),
+        "timeout": INDEX_TIMEOUT,
+    },
+    "pgvector": {"url": env.str("PGVECTOR_URL", default=""), "timeout": INDEX_TIMEOUT},
 }
+# What a build must find of the 10 nearest: engines choose their own options by it.
+INDEX_RECALL = _part("INDEX_RECALL", env.float("INDEX_RECALL", 0.99))
 INDEX_KEEP_BUILDS = _at_least("INDEX_KEEP_BUILDS", 1, env.int("INDEX_KEEP_BUILDS", 3))
 # So many new vectors are searched exactly before the worker builds the index anew by itself.
 INDEX_TAIL_LIMIT = _at_least("INDEX_TAIL_LIMIT", 1, env.int("INDEX_TAIL_LIMIT", 5000))
@@ -302,14 +427,37 @@ Q_CLUSTER: dict[str, Any] = {
     **({"redis": REDIS_URL} if REDIS_URL else {"orm": "default"}),
 }
 
+# --- How often one may ask ------------------------------------------------------------------
+
+THROTTLES = {
+    # All requests: of a stranger's address, a person, an API key.
+    "stranger": _rate("THROTTLE_STRANGERS", env.str("THROTTLE_STRANGERS", default="1200/min")),
+    "person": _rate("THROTTLE_PEOPLE", env.str("THROTTLE_PEOPLE", default="1200/min")),
+    "key": _rate("THROTTLE_KEYS", env.str("THROTTLE_KEYS", default="100/s")),
+    # Searches that a person or a stranger starts; what an address does about accounts.
+    "search": _rate("THROTTLE_SEARCHES", env.str("THROTTLE_SEARCHES", default="60/min")),
+    "sign-in": _rate("THROTTLE_SIGN_IN", env.str("THROTTLE_SIGN_IN", default="20/min")),
+}
+
 # --- API ------------------------------------------------------------------------------------
+
+# The paths and shapes of the service before, for its front end (fashionsim/legacy).
+LEGACY_API = env.bool("LEGACY_API", default=True)
+
+# Sites whose scripts may ask: https://shop.example. They show tokens or keys, never our cookies.
+CORS_ALLOWED_ORIGINS = env.list("CORS_ORIGINS", default=[])
+CORS_EXPOSE_HEADERS = ["Retry-After"]
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         # First, so that a stranger gets a 401 that says how to sign in.
         "accounts.authentication.BasicAuthentication",
+        "accounts.authentication.BearerAuthentication",
+        "accounts.authentication.KeyAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
+    "DEFAULT_THROTTLE_CLASSES": ["accounts.throttles.RequestThrottle"],
+    "NUM_PROXIES": PROXIES,
     "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.ReadOrModelPermission"],
     "DEFAULT_PAGINATION_CLASS": "fashionsim.pagination.Pages",
     "DEFAULT_FILTER_BACKENDS": [
@@ -338,6 +486,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "OAS_VERSION": "3.1.0",
     "ENUM_NAME_OVERRIDES": {
+        "ColourName": "catalog.models.SegmentColour.Name",
         "RunState": "similarity.models.Run.State",
         "IndexBuildState": "similarity.models.IndexBuild.State",
     },

@@ -11,7 +11,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.defaultfilters import filesizeformat
 from django.urls import URLPattern, path, reverse
@@ -30,9 +30,10 @@ from catalog.admin import (
     with_reason,
 )
 from catalog.admin import ProductAdmin as CatalogProductAdmin
-from catalog.models import OriginalImage, Product
+from catalog.lookalikes import CannotDecide, keep_both, merge
+from catalog.models import Lookalike, OriginalImage, Product, Segment
 from catalog.services import Picture
-from similarity import services
+from similarity import indexing, services, serving
 from similarity.engine.errors import BadImage, EngineError
 from similarity.errors import NotDescribed, Refused
 from similarity.models import Embedder, IndexBuild, Run
@@ -51,7 +52,7 @@ class Operated(ModelAdmin):
             name, level = str(row), messages.SUCCESS
             try:
                 outcome = act(row)
-            except (Refused, EngineError) as error:
+            except (Refused, EngineError, CannotDecide) as error:
                 outcome, level = str(error), messages.WARNING
             self.message_user(request, f"{name}: {outcome}", level)
 
@@ -243,6 +244,122 @@ class ImageAdmin(Operated, CatalogImageAdmin):
         self.operate(request, images, act)
 
 
+# --- Pictures that look alike ---------------------------------------------------------------
+
+
+def shown(image: OriginalImage) -> SafeString:
+    """A picture with what tells it from another."""
+    return format_html(
+        '<figure class="lookalike"><img src="{}?width=320" alt="" loading="lazy">'
+        "<figcaption>{}<br>{}<br>{} by {} pixels</figcaption></figure>",
+        reverse("image-file", args=[image.identifier]),
+        link_to(image),
+        link_to(image.product) or "No product",
+        image.width,
+        image.height,
+    )
+
+
+@admin.register(Lookalike)
+class LookalikeAdmin(Operated, LookOnly):
+    """Pairs for a merchandiser to decide, side by side. What was decided is not asked again."""
+
+    list_display = ("state", "one", "other", "cosine", "distance", "decided", "created")
+    list_filter = ("decision", "created_at")
+    list_select_related = ("earlier__product", "later__product", "decided_by")
+    list_per_page = 25
+    show_full_result_count = False
+    search_fields = (
+        "earlier__identifier",
+        "later__identifier",
+        "earlier__product__reference",
+        "later__product__reference",
+    )
+    search_help_text = "An image's identifier, or a product's reference"
+    actions = ("different", "same", "keep_earlier", "keep_later")
+    fieldsets = (
+        (None, {"fields": (("one", "other"), "state", "decided")}),
+        ("Why they are here", {"fields": ("cosine", "distance", "created")}),
+    )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return ("one", "other", "state", "decided", "cosine", "distance", "created")
+
+    def has_decide_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("catalog.change_lookalike")
+
+    def has_merge_permission(self, request: HttpRequest) -> bool:
+        return self.has_decide_permission(request) and request.user.has_perm(
+            "catalog.delete_originalimage"
+        )
+
+    def fitting(self, row: Lookalike) -> Collection[str]:
+        return set(self.actions) if row.is_open else set()
+
+    @admin.action(description="Different pictures", permissions=["decide"])
+    def different(self, request: HttpRequest, pairs: QuerySet[Lookalike]) -> None:
+        self._keep_both(request, pairs, Lookalike.Decision.DIFFERENT)
+
+    @admin.action(description="The same, keep both", permissions=["decide"])
+    def same(self, request: HttpRequest, pairs: QuerySet[Lookalike]) -> None:
+        self._keep_both(request, pairs, Lookalike.Decision.SAME)
+
+    @admin.action(description="Merge, keep the earlier one", permissions=["merge"])
+    def keep_earlier(self, request: HttpRequest, pairs: QuerySet[Lookalike]) -> None:
+        self._merge(request, pairs, lambda pair: pair.earlier)
+
+    @admin.action(description="Merge, keep the later one", permissions=["merge"])
+    def keep_later(self, request: HttpRequest, pairs: QuerySet[Lookalike]) -> None:
+        self._merge(request, pairs, lambda pair: pair.later)
+
+    def _keep_both(
+        self, request: HttpRequest, pairs: QuerySet[Lookalike], decision: Lookalike.Decision
+    ) -> None:
+        def act(pair: Lookalike) -> str:
+            keep_both(pair, decision, request.user)  # type: ignore[arg-type]
+            return f"{decision.label}. It will not be asked again."
+
+        self.operate(request, pairs, act)
+
+    def _merge(
+        self,
+        request: HttpRequest,
+        pairs: QuerySet[Lookalike],
+        chosen: Callable[[Lookalike], OriginalImage],
+    ) -> None:
+        def act(pair: Lookalike) -> str:
+            kept = merge(pair, chosen(pair), request.user)  # type: ignore[arg-type]
+            return f"{kept} stands for both now."
+
+        self.operate(request, pairs, act)
+
+    @admin.display(description="decision", ordering="decision")
+    def state(self, pair: Lookalike) -> SafeString:
+        return badge(pair.decision, pair.get_decision_display())
+
+    @admin.display(description="earlier picture")
+    def one(self, pair: Lookalike) -> SafeString:
+        return shown(pair.earlier)
+
+    @admin.display(description="later picture")
+    def other(self, pair: Lookalike) -> SafeString:
+        return shown(pair.later)
+
+    @admin.display(description="similarity", ordering="similarity")
+    def cosine(self, pair: Lookalike) -> str:
+        return f"{pair.similarity:.3f}"
+
+    @admin.display(description="decided by")
+    def decided(self, pair: Lookalike) -> str | None:
+        if pair.decided_at is None:
+            return None
+        return f"{pair.decided_by or 'somebody'}, {when(pair.decided_at)}"
+
+    @admin.display(description="found", ordering="created_at")
+    def created(self, pair: Lookalike) -> str:
+        return when(pair.created_at)
+
+
 # --- Runs -----------------------------------------------------------------------------------
 
 
@@ -273,7 +390,10 @@ class RunAdmin(Operated, LookOnly):
     search_help_text = "Id, or an image's identifier"
     actions = ("cancel", "run_again")
     fieldsets = (
-        (None, {"fields": ("id", "kind", "requested_by", "image", "segment", "options")}),
+        (
+            None,
+            {"fields": ("id", "kind", "requested_by", "image", "segment", "embedder", "options")},
+        ),
         ("State", {"fields": ("state_badge", "bar", "error_message", "error_code")}),
         ("Worker", {"fields": ("attempts", "worker", "heartbeat", "cancel_requested")}),
         ("When", {"fields": ("created_at", "queued_at", "started_at", "finished_at", "took")}),
@@ -350,6 +470,7 @@ class IndexBuildAdmin(Operated, LookOnly):
         "count",
         "files",
         "took",
+        "found",
         "created",
     )
     list_select_related = ("embedder",)
@@ -358,7 +479,7 @@ class IndexBuildAdmin(Operated, LookOnly):
     actions = ("serve",)
     fieldsets = (
         (None, {"fields": ("title", "embedder", "made_by", "run", "created_at")}),
-        ("Outcome", {"fields": ("state_badge", "problem", "count", "files", "took")}),
+        ("Outcome", {"fields": ("state_badge", "problem", "count", "files", "took", "found")}),
     )
 
     def has_rebuild_permission(self, request: HttpRequest) -> bool:
@@ -420,6 +541,12 @@ class IndexBuildAdmin(Operated, LookOnly):
     def took(self, build: IndexBuild) -> str:
         return f"{build.seconds:.1f} s"
 
+    @admin.display(description="recall@10", ordering="recall")
+    def found(self, build: IndexBuild) -> str:
+        if build.recall is None or build.search_ms is None:
+            return "-"
+        return f"{build.recall:.3f} in {build.search_ms:.2f} ms"
+
     @admin.display(description="engine")
     def made_by(self, build: IndexBuild) -> str:
         parameters = ", ".join(f"{name} {value}" for name, value in build.parameters.items())
@@ -432,14 +559,38 @@ class IndexBuildAdmin(Operated, LookOnly):
 
 @admin.register(Embedder)
 class EmbedderAdmin(LookOnly):
-    list_display = ("name", "fingerprint", "dim", "vectors", "created_at")
-    fields = ("name", "fingerprint", "dim", "vectors", "created_at")
+    list_display = ("name", "state", "described", "index", "filling", "dim", "created_at")
+    fields = (
+        "name",
+        "state",
+        "described",
+        "index",
+        "filling",
+        "dim",
+        "fingerprint",
+        "created_at",
+    )
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        embedders = super().get_queryset(request)
-        counted: QuerySet[Any] = embedders.annotate(vector_count=Count("embeddings"))
-        return counted
+    @admin.display
+    def state(self, embedder: Embedder) -> SafeString | str:
+        if services.is_active(embedder):
+            return badge("serving", "Serving")
+        if embedder.is_filled:
+            return badge("ready", "Filled")
+        return badge("pending", "Being filled") if embedder.is_kept else "-"
 
-    @admin.display(ordering="vector_count")
-    def vectors(self, embedder: Any) -> int:
-        return int(embedder.vector_count)
+    @admin.display(description="garments described")
+    def described(self, embedder: Embedder) -> SafeString:
+        count, total = serving.described(embedder), Segment.objects.count()
+        return format_html(
+            '<progress value="{}" max="{}"></progress> {} of {}', count, max(1, total), count, total
+        )
+
+    @admin.display
+    def index(self, embedder: Embedder) -> str:
+        status = indexing.status(embedder)
+        return status.problem or f"{status.indexed} indexed, {status.newer} newer"
+
+    @admin.display(description="last filling")
+    def filling(self, embedder: Embedder) -> SafeString | None:
+        return link_to(embedder.runs.filter(kind=Run.Kind.FILL).first())

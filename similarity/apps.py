@@ -6,9 +6,26 @@ class SimilarityConfig(AppConfig):
     verbose_name = "Similarity"
 
     def ready(self) -> None:
+        from django.conf import settings
+        from django.db.models.signals import post_delete, pre_delete
         from django_q.signals import post_spawn
 
-        from similarity import checks  # noqa: F401  (registers them)
-        from similarity.tasks import warm_up
+        from similarity import (
+            backends,
+            checks,  # noqa: F401  (registers them)
+            upkeep,
+        )
+        from similarity.tasks import forget_person, warm_up
 
+        pre_delete.connect(
+            forget_person,
+            sender=settings.AUTH_USER_MODEL,
+            dispatch_uid="similarity.tasks.forget_person",
+        )
         post_spawn.connect(warm_up, dispatch_uid="similarity.tasks.warm_up")
+        if backends.is_live():  # a receiver has each deleted row read first
+            post_delete.connect(
+                upkeep.removed,
+                sender="similarity.Embedding",
+                dispatch_uid="similarity.upkeep.removed",
+            )

@@ -30,10 +30,41 @@ class OtherEmbedder(Refused):
     code = "other_embedder"
 
 
+class ModelNotReady(Refused):
+    """An embedder that is not there, or has not described the whole catalogue."""
+
+    status = 400
+    code = "model_not_ready"
+
+
+class Serving(Refused):
+    """The embedder that serves is not to be taken away."""
+
+    code = "serving"
+
+
+class Incomplete(Refused):
+    """An embedder that has not described the whole catalogue is not to serve."""
+
+    code = "incomplete"
+
+
+class NothingToUndo(Refused):
+    """There is no earlier embedder to go back to."""
+
+    code = "nothing_to_undo"
+
+
 class AlreadyEnded(Refused):
     """A run that has ended cannot be cancelled."""
 
     code = "already_ended"
+
+
+class IdTaken(Refused):
+    """An id that a client has given is another person's run already, or of another kind."""
+
+    code = "id_taken"
 
 
 class BadBox(Refused):
@@ -48,6 +79,16 @@ class UrlsOff(Refused):
 
     status = 403
     code = "image_urls_off"
+
+
+class OtherProduct(Refused):
+    """A picture that is another product's."""
+
+    code = "image_of_other_product"
+
+
+class Described(Exception):
+    """Raised by a step after which nothing is left to do: the picture was described before."""
 
 
 class Cancelled(Exception):

@@ -7,31 +7,48 @@ anew since the build, and joins in the product; so an index never has to be chan
 from __future__ import annotations
 
 import logging
+import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Protocol
 
 import numpy as np
 from django.conf import settings
 from django.db import connection
-from django.db.models import Max, QuerySet
+from django.db.models import Exists, Max, OuterRef, QuerySet
 
-from catalog.models import Product, Segment
-from similarity import backends
-from similarity.engine import BACKENDS, Hit, Keys, Vectors
+from catalog.models import Product, ProductWord, Segment, SegmentColour
+from similarity import backends, serving
+from similarity.engine import BACKENDS, Hit, Keys, LiveIndex, Vectors
 from similarity.engine.builds import BuildStore, Manifest, ServingBuild
+from similarity.engine.errors import IndexUnavailable, NothingServes
+from similarity.engine.live import LiveStore
 from similarity.models import Embedder, Embedding, IndexBuild, Run
+from similarity.prepared import Prepared, composed_once
 
 logger = logging.getLogger("similarity.index")
 
 BATCH = 5000
 """Vectors read from the database at a time: 2.5 MB at 128 dimensions."""
 
-LOOKED_UP = 100
+LAST = 2**63 - 1
+"""No id can be higher."""
+
+LOOKED_UP = 300
 """Hits looked up in the database at a time: the first few mostly do."""
+
+FEW = 2000
+"""A filter that keeps so few products has their garments scanned, without a look at the rest."""
 
 FAR = 2000
 """A filtered search that would have to go through so many hits scans what its filter keeps."""
+
+
+MOMENT = 2.0
+"""Seconds for which the name of a live engine's serving collection is remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,27 +56,10 @@ class Neighbour:
     """The best garment of one product (or of one image that belongs to none)."""
 
     segment_id: int
-    similarity: float
-    """Cosine, -1 to 1."""
-
-
-def serving_embedder() -> Embedder:
-    """The row of the embedder that the settings name, with the weights that it has now.
-
-    Raises MissingWeights if it has none.
-    """
-    embedder = backends.embedder()
-    known = (settings.EMBEDDER, embedder.fingerprint)
-    if known not in _embedders:
-        _embedders[known], _ = Embedder.objects.get_or_create(
-            name=settings.EMBEDDER,
-            fingerprint=embedder.fingerprint,
-            defaults={"dim": embedder.dim},
-        )
-    return _embedders[known]
-
-
-_embedders: dict[tuple[str, str], Embedder] = {}
+    similarity: float | None
+    """Cosine, -1 to 1; None for what was found by words alone."""
+    matched: tuple[str, ...] = ()
+    """Words asked for that the product's fields have."""
 
 
 # --- Searching ------------------------------------------------------------------------------
@@ -71,32 +71,128 @@ def nearest(
     *,
     limit: int,
     products: QuerySet[Product] | None = None,
-    leave_out: Segment | None = None,
+    colours: QuerySet[SegmentColour] | None = None,
+    without: QuerySet[ProductWord, int] | None = None,
+    leave_out: Collection[Segment] = (),
 ) -> list[Neighbour]:
     """The `limit` products most like a unit vector, shape (dim,), best first.
 
-    With `products`, only those; the answer then equals a scan of all their garments, and holds
-    `limit` entries if so many match. `leave_out` keeps a garment's own product (or image) out.
+    With `products`, only those; with `colours`, only garments that have one of these rows. The
+    answer then equals a scan of all such garments, and holds `limit` entries if so many match.
+    `without` has keys of products that are kept out; `leave_out` keeps garments' own products (or
+    images) out.
+    """
+    own = {_entry(segment.image_id, segment.image.product_id) for segment in leave_out}
+    return nearest_to_any(
+        embedder,
+        vector.reshape(1, -1),
+        limit=limit,
+        products=products,
+        colours=colours,
+        without=without,
+        own=own,
+    )
+
+
+def nearest_to_any(
+    embedder: Embedder,
+    vectors: Vectors,
+    *,
+    limit: int,
+    products: QuerySet[Product] | None = None,
+    colours: QuerySet[SegmentColour] | None = None,
+    without: QuerySet[ProductWord, int] | None = None,
+    own: Collection[Entry] = (),
+) -> list[Neighbour]:
+    """The same for several vectors, shape (n, dim): each product by its likeness to the best.
+
+    `own` is what results must not name: what the vectors are of.
     """
     space = _space(embedder)
-    own = None if leave_out is None else _entry(leave_out.image_id, leave_out.image.product_id)
-    among: Keys | None = None
-    reach = 2 * limit if products is None else 10 * limit
+    sieve = Sieve(embedder, products, colours, without)
+    if sieve.keeps_at_most(FEW):
+        return _nearest_of_all_kept(space, vectors, limit, sieve, own)
+    reach = 15 * limit if sieve.is_filtering else 2 * limit
     while True:
-        hits = space.search(vector, reach, among=among)
-        found = _best_per_entry(hits, limit, products, own)
+        hits = space.search(vectors, reach)
+        found = _best_per_entry(hits, limit, sieve.rows, own)
         if len(found) == limit or len(hits) < reach:
             return found
-        if products is not None and 2 * limit * reach > FAR * len(found):
-            among, products, reach = _described(embedder, products), None, 2 * limit
-        else:
+        if not sieve.is_filtering:
             reach *= 5
+            continue
+        # Half as many again as the part that was kept so far lets one expect.
+        reach = math.ceil(1.5 * limit * reach / max(1, len(found)))
+        if reach > FAR:
+            return _nearest_of_all_kept(space, vectors, limit, sieve, own)
 
 
-def _described(embedder: Embedder, products: QuerySet[Product]) -> Keys:
-    """The keys of all embeddings of those products, ascending."""
-    embeddings = Embedding.objects.filter(embedder=embedder, segment__image__product__in=products)
-    return np.sort(np.fromiter(embeddings.values_list("pk", flat=True), dtype=np.int64))
+def _nearest_of_all_kept(
+    space: Space, vectors: Vectors, limit: int, sieve: Sieve, own: Collection[Entry]
+) -> list[Neighbour]:
+    """The answer from all that a filter keeps, without a look at the rest."""
+    among = sieve.all_kept()
+    reach = 2 * limit
+    while True:
+        hits = space.search(vectors, reach, among=among)
+        found = _best_per_entry(hits, limit, ENTRIES, own)
+        if len(found) == limit or len(hits) < reach:
+            return found
+        reach *= 5
+
+
+class Sieve:
+    """What the filters of one search keep.
+
+    `products`, `colours` and `without` are as in `nearest`.
+    """
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        products: QuerySet[Product] | None,
+        colours: QuerySet[SegmentColour] | None,
+        without: QuerySet[ProductWord, int] | None,
+    ) -> None:
+        self._embedder, self._products, self._colours = embedder, products, colours
+        self._without = without
+        self.is_filtering = any(rows is not None for rows in (products, colours, without))
+        self.rows: Rows = composed_once(self._kept) if self.is_filtering else ENTRIES
+        """The rows of ENTRIES, by their keys, that are still there and pass the filters."""
+
+    def keeps_at_most(self, few: int) -> bool:
+        """Whether one of the filters keeps no more than so many products, or garments."""
+        sets = (
+            None if self._products is None else self._products.values("pk"),
+            None if self._colours is None else self._colours.values("segment"),
+        )
+        return any(rows is not None and rows[: few + 1].count() <= few for rows in sets)
+
+    def all_kept(self) -> Keys:
+        """The keys of all embeddings that pass, ascending."""
+        embeddings = Embedding.objects.filter(embedder=self._embedder)
+        if self._products is not None:
+            embeddings = embeddings.filter(segment__image__product__in=self._products)
+        if self._colours is not None:
+            embeddings = embeddings.filter(segment__in=self._colours.values("segment"))
+        if self._without is not None:
+            embeddings = embeddings.exclude(segment__image__product__in=self._without)
+        return np.sort(np.fromiter(embeddings.values_list("pk", flat=True), dtype=np.int64))
+
+    def _kept(self, keys: Sequence[int]) -> QuerySet[Any, Any]:
+        # Each row is asked whether it passes: whatever number the filters keep in all, that
+        # takes no longer.
+        embeddings = Embedding.objects.filter(pk__in=keys)
+        if self._products is not None:
+            product = self._products.filter(pk=OuterRef("segment__image__product"))
+            embeddings = embeddings.filter(Exists(product))
+        if self._colours is not None:
+            colour = self._colours.filter(segment=OuterRef("segment"))
+            embeddings = embeddings.filter(Exists(colour))
+        if self._without is not None:
+            out = self._without.filter(product=OuterRef("segment__image__product"))
+            embeddings = embeddings.filter(~Exists(out))
+        return embeddings.values_list(*ENTRY)
 
 
 Entry = tuple[str, int]
@@ -108,16 +204,19 @@ def _entry(image: int, product: int | None) -> Entry:
 
 
 def _best_per_entry(
-    hits: Sequence[Hit], limit: int, products: QuerySet[Product] | None, own: Entry | None
+    hits: Sequence[Hit], limit: int, rows: Rows, own: Collection[Entry]
 ) -> list[Neighbour]:
-    """The best hit of each entry that passes the filter and is not its own, best first."""
+    """The best hit of each entry that `rows` knows of and that is not left out, best first."""
     best: dict[Entry, Neighbour] = {}
     for start in range(0, len(hits), LOOKED_UP):
         chunk = hits[start : start + LOOKED_UP]
-        rows = _looked_up([hit.key for hit in chunk], products)
+        found = {row[0]: row[1:] for row in rows([hit.key for hit in chunk])}
         for hit in chunk:
-            segment, entry = rows.get(hit.key, (0, own))
-            if entry is None or entry == own:  # gone since the build, filtered out, or its own
+            if hit.key not in found:  # gone since the build, or filtered out
+                continue
+            segment, image, product = found[hit.key]
+            entry = _entry(image, product)
+            if entry in own:
                 continue
             best.setdefault(entry, Neighbour(segment, hit.similarity))
             if len(best) == limit:
@@ -125,40 +224,119 @@ def _best_per_entry(
     return list(best.values())
 
 
-# Resolving the columns takes as long as the query: once is enough.
-ENTRIES = Embedding.objects.values_list(
-    "pk", "segment_id", "segment__image_id", "segment__image__product_id"
-)
+Rows = Callable[[Sequence[int]], list[Sequence[Any]]]
+"""Gives the columns of ENTRY of those keys that there are."""
+
+ENTRY = ("pk", "segment_id", "segment__image_id", "segment__image__product_id")
+
+ENTRIES = Prepared(lambda keys: Embedding.objects.filter(pk__in=keys).values_list(*ENTRY))
 
 
-def _looked_up(
-    keys: Sequence[int], products: QuerySet[Product] | None
-) -> dict[int, tuple[int, Entry]]:
-    """Segment and entry of each embedding that is still there and passes the filter, by key."""
-    rows = list(ENTRIES.filter(pk__in=keys))
-    if products is not None:
-        # The filter is put to these few products alone, whatever number it keeps in all.
-        kept = set(products.filter(pk__in={row[3] for row in rows}).values_list("pk", flat=True))
-        rows = [row for row in rows if row[3] in kept]
-    return {pk: (segment, _entry(image, product)) for pk, segment, image, product in rows}
+class Space(Protocol):
+    """All vectors of one embedder, as one process searches them."""
+
+    def search(self, vectors: Vectors, k: int, *, among: Keys | None = None) -> list[Hit]:
+        """The k nearest to any of the vectors, (n, dim), best first; with `among`, exactly the
+        nearest of those. What is near to several of them counts as near as to the nearest."""
+        ...
+
+    def status(self) -> IndexStatus: ...
+
+    def serving_name(self) -> str | None:
+        """The name of the build that serves."""
+        ...
+
+
+def _ranked(found: Iterable[Sequence[Hit]], k: int) -> list[Hit]:
+    """The k best of several lists, each key once."""
+    best: dict[int, Hit] = {}
+    for hit in sorted(chain.from_iterable(found), key=lambda hit: (-hit.similarity, hit.key)):
+        best.setdefault(hit.key, hit)
+    return list(best.values())[:k]
 
 
 class SearchSpace:
-    """All vectors of one embedder, as one process searches them."""
+    """A build on disk, and what is newer."""
 
     def __init__(self, embedder: Embedder) -> None:
+        self.embedder = embedder
         self.store = build_store(embedder)
         self.serving = ServingBuild(self.store)
         self.tail = Tail(embedder)
 
-    def search(self, vector: Vectors, k: int, *, among: Keys | None = None) -> list[Hit]:
-        """The k nearest of the build and the tail together, best first."""
-        rows = vector.reshape(1, -1)
+    def search(self, vectors: Vectors, k: int, *, among: Keys | None = None) -> list[Hit]:
+        """As `Space.search`, of the build and the tail together."""
         build = self.serving.get()
-        hits = [] if build is None else build.search(rows, k, among=among)[0]
+        found = [] if build is None else build.search(vectors, k, among=among)
         after = 0 if build is None else last_embedding(build.manifest)
-        hits = hits + self.tail.search(vector, k, after=after, among=among)
-        return sorted(hits, key=lambda hit: (-hit.similarity, hit.key))[:k]
+        return _ranked([*found, *self.tail.search(vectors, k, after=after, among=among)], k)
+
+    def status(self) -> IndexStatus:
+        build = self.serving.get()
+        after = 0 if build is None else last_embedding(build.manifest)
+        name = None if build is None else build.manifest.name
+        return IndexStatus(
+            embedder=self.embedder.key,
+            serving=name,
+            indexed=0 if build is None else build.manifest.count,
+            newer=Embedding.objects.filter(embedder=self.embedder, pk__gt=after).count(),
+            problem=self.serving.problem,
+            is_rolled_back=name is not None and _newest_name(self.embedder) != name,
+        )
+
+    def serving_name(self) -> str | None:
+        build = self.serving.get()
+        return None if build is None else build.manifest.name
+
+
+class LiveSpace:
+    """What a live engine holds. Until it has a collection to search in, all vectors are scanned."""
+
+    def __init__(self, embedder: Embedder, index: LiveIndex) -> None:
+        self.embedder, self.index = embedder, index
+        self.tail = Tail(embedder)
+        self._serving: tuple[float, str | None] = (-math.inf, None)
+
+    def search(self, vectors: Vectors, k: int, *, among: Keys | None = None) -> list[Hit]:
+        """As `Space.search`. Raises IndexUnavailable."""
+        try:
+            found = self.index.search(vectors, k, among=among)
+        except NothingServes:
+            found = self.tail.search(vectors, k, after=0, among=among)
+        return _ranked(found, k)
+
+    def status(self) -> IndexStatus:
+        described = Embedding.objects.filter(embedder=self.embedder).count()
+        serving, indexed, problem = None, 0, None
+        try:
+            serving = self.index.serving()
+            indexed = 0 if serving is None else self.index.count(None)
+        except IndexUnavailable as error:
+            problem = str(error)
+        return IndexStatus(
+            embedder=self.embedder.key,
+            serving=serving,
+            indexed=indexed,
+            newer=max(0, described - indexed),
+            problem=problem,
+            is_rolled_back=serving is not None and _newest_name(self.embedder) != serving,
+            is_live=True,
+        )
+
+    def serving_name(self) -> str | None:
+        """As it was a moment ago, since lists ask for it row by row; None while it is down."""
+        asked, name = self._serving
+        if time.monotonic() > asked + MOMENT:
+            try:
+                name = self.index.serving()
+            except IndexUnavailable:
+                name = None
+            self._serving = (time.monotonic(), name)
+        return name
+
+    def look_again(self) -> None:
+        """Another collection serves now."""
+        self._serving = (-math.inf, None)
 
 
 class Tail:
@@ -175,17 +353,14 @@ class Tail:
         self._vectors: Vectors = np.empty((0, embedder.dim), np.float32)
 
     def search(
-        self, vector: Vectors, k: int, *, after: int, among: Keys | None = None
-    ) -> list[Hit]:
-        """The k nearest of those with ids above `after`, best first."""
+        self, wanted: Vectors, k: int, *, after: int, among: Keys | None = None
+    ) -> list[list[Hit]]:
+        """The k nearest of those with ids above `after` to each of (n, dim), best first."""
         keys, vectors = self._refreshed(after)
         if among is not None:
             chosen = np.isin(keys, among)
             keys, vectors = keys[chosen], vectors[chosen]
-        best = np.argsort(-(vectors @ vector), kind="stable")[:k]
-        # As the engines do: single precision finds them, double precision measures them.
-        measured = np.clip(vectors[best].astype(np.float64) @ vector.astype(np.float64), -1, 1)
-        return [Hit(int(keys[i]), float(s)) for i, s in zip(best, measured, strict=True)]
+        return [_scanned(vector, keys, vectors, k) for vector in wanted]
 
     def _refreshed(self, after: int) -> tuple[Keys, Vectors]:
         with self._lock:
@@ -203,32 +378,53 @@ class Tail:
             return self._keys, self._vectors
 
 
+def _scanned(vector: Vectors, keys: Keys, vectors: Vectors, k: int) -> list[Hit]:
+    best = np.argsort(-(vectors @ vector), kind="stable")[:k]
+    # As the engines do: single precision finds them, double precision measures them.
+    measured = np.clip(vectors[best].astype(np.float64) @ vector.astype(np.float64), -1, 1)
+    return [Hit(int(keys[i]), float(s)) for i, s in zip(best, measured, strict=True)]
+
+
+VECTORS = Prepared(
+    lambda embedder, after, upto: (
+        Embedding.objects.filter(embedder=embedder, pk__gt=after, pk__lte=upto)
+        .order_by("pk")
+        .values_list("pk", "vector")[:BATCH]
+    )
+)
+
+
 def stored_vectors(
-    embedder: Embedder, *, after: int = 0, upto: int | None = None
+    embedder: Embedder, *, after: int = 0, upto: int = LAST
 ) -> Iterator[tuple[Keys, Vectors]]:
     """The vectors of an embedder by ascending id, a batch at a time: (n,) and (n, dim)."""
-    rows = Embedding.objects.filter(embedder=embedder).order_by("pk")
-    if upto is not None:
-        rows = rows.filter(pk__lte=upto)
-    while batch := list(rows.filter(pk__gt=after).values_list("pk", "vector")[:BATCH]):
+    while batch := VECTORS(embedder.pk, after, upto):
         after = batch[-1][0]
         yield np.array([pk for pk, _ in batch], np.int64), np.stack([v for _, v in batch])
 
 
-_spaces: dict[int, SearchSpace] = {}
+_spaces: dict[tuple[int, str], Space] = {}
 _spaces_lock = threading.Lock()
 
 
-def _space(embedder: Embedder) -> SearchSpace:
+def _space(embedder: Embedder) -> Space:
+    known = (embedder.pk, settings.INDEX)
     with _spaces_lock:
-        if embedder.pk not in _spaces:
-            _spaces[embedder.pk] = SearchSpace(embedder)
-        return _spaces[embedder.pk]
+        if known not in _spaces:
+            index = backends.live_index(embedder.key, embedder.dim)
+            _spaces[known] = LiveSpace(embedder, index) if index else SearchSpace(embedder)
+        return _spaces[known]
+
+
+def live_index(embedder: Embedder) -> LiveIndex | None:
+    """The service that answers an embedder's searches; None if builds on disk do."""
+    space = _space(embedder)
+    return space.index if isinstance(space, LiveSpace) else None
 
 
 def forget() -> None:
     """Drop what this process holds in memory (tests start afresh)."""
-    _embedders.clear()
+    serving.forget()
     with _spaces_lock:
         _spaces.clear()
 
@@ -257,7 +453,7 @@ def rebuild(
     `on_progress` gets the part done, 0 to 1, and may raise to stop the build. Raises
     BuildInProgress while another process builds.
     """
-    store = build_store(embedder)
+    store = _store(embedder)
     with store.lock():
         # The lock is free, so whoever was building has died.
         IndexBuild.objects.filter(embedder=embedder, state=IndexBuild.State.BUILDING).update(
@@ -269,6 +465,7 @@ def rebuild(
             build.name = manifest.name
             on_progress(1.0)  # the last moment to stop it
             store.activate(manifest.name)
+            _catch_up(store, embedder, after=last_embedding(manifest))
         except BaseException as error:
             if build.name:
                 store.remove(build.name)
@@ -277,12 +474,19 @@ def rebuild(
             raise
         _record(build, manifest)
         removed = store.prune(settings.INDEX_KEEP_BUILDS)
+    _look_again(embedder)
     IndexBuild.objects.filter(embedder=embedder, name__in=removed).update(
         state=IndexBuild.State.REMOVED
     )
     _gather_statistics()
     logger.info("Index build %s serves %d vectors", build.name, build.count)
     return build
+
+
+def _look_again(embedder: Embedder) -> None:
+    space = _space(embedder)
+    if isinstance(space, LiveSpace):
+        space.look_again()
 
 
 def _gather_statistics() -> None:
@@ -296,22 +500,46 @@ def _gather_statistics() -> None:
             cursor.execute("ANALYZE")
 
 
-def _write(store: BuildStore, embedder: Embedder, on_progress: Callable[[float], None]) -> Manifest:
+def _store(embedder: Embedder) -> BuildStore | LiveStore:
+    files = build_store(embedder)
+    index = live_index(embedder)
+    return files if index is None else LiveStore(index, settings.INDEX, files)
+
+
+def _write(
+    store: BuildStore | LiveStore, embedder: Embedder, on_progress: Callable[[float], None]
+) -> Manifest:
     rows = Embedding.objects.filter(embedder=embedder)
     last = rows.aggregate(last=Max("pk"))["last"] or 0
     total = max(1, rows.filter(pk__lte=last).count())
+    batches = stored_vectors(embedder, upto=last)
+    about = {
+        "embedder": embedder.name,
+        "fingerprint": embedder.fingerprint,
+        "last_embedding": last,
+    }
+
+    def report(done: int) -> None:
+        on_progress(min(1.0, done / total))
+
+    if isinstance(store, LiveStore):
+        return store.write(batches=batches, about=about, on_progress=report)
     return store.write(
         engine=settings.INDEX,
         options=backends.options(settings.INDEX),
         dim=embedder.dim,
-        batches=stored_vectors(embedder, upto=last),
-        about={
-            "embedder": embedder.name,
-            "fingerprint": embedder.fingerprint,
-            "last_embedding": last,
-        },
-        on_progress=lambda done: on_progress(min(1.0, done / total)),
+        batches=batches,
+        about=about,
+        recall=settings.INDEX_RECALL,
+        on_progress=report,
     )
+
+
+def _catch_up(store: BuildStore | LiveStore, embedder: Embedder, *, after: int) -> None:
+    """Add what came while a collection was filled: until now it went to the one before."""
+    if isinstance(store, LiveStore):
+        for keys, vectors in stored_vectors(embedder, after=after):
+            store.index.add(None, keys, vectors)
 
 
 def _record(build: IndexBuild, manifest: Manifest) -> None:
@@ -320,7 +548,11 @@ def _record(build: IndexBuild, manifest: Manifest) -> None:
     build.count = manifest.count
     build.size = manifest.bytes
     build.seconds = manifest.seconds
+    build.recall = manifest.measured.get("recall")
+    build.search_ms = manifest.measured.get("p50_ms")
     build.save()
+    if build.recall is not None and build.recall < settings.INDEX_RECALL:
+        logger.warning("Index build %s finds only %.3f of the nearest", build.name, build.recall)
 
 
 def activate(build: IndexBuild) -> None:
@@ -328,10 +560,24 @@ def activate(build: IndexBuild) -> None:
 
     Raises BrokenBuild if it is damaged or gone, BuildInProgress while another is being built.
     """
-    store = build_store(build.embedder)
+    store = _store(build.embedder)
     with store.lock():
         store.activate(build.name)
+    _look_again(build.embedder)
     logger.info("Index build %s serves again", build.name)
+
+
+def remove_all(embedder: Embedder) -> None:
+    """Delete all builds of an embedder. Raises BuildInProgress while one is being built."""
+    store = build_store(embedder)
+    with store.lock():
+        IndexBuild.objects.filter(embedder=embedder).exclude(state=IndexBuild.State.FAILED).update(
+            state=IndexBuild.State.REMOVED
+        )
+        store.clear()
+    with _spaces_lock:
+        for known in [known for known in _spaces if known[0] == embedder.pk]:
+            del _spaces[known]
 
 
 # --- Looking --------------------------------------------------------------------------------
@@ -339,7 +585,7 @@ def activate(build: IndexBuild) -> None:
 
 @dataclass(frozen=True, slots=True)
 class IndexStatus:
-    """How the index of the serving embedder stands."""
+    """How an embedder's index stands."""
 
     embedder: str
     serving: str | None
@@ -352,6 +598,8 @@ class IndexStatus:
     """What is wrong with the build that ought to serve, if anything."""
     is_rolled_back: bool = False
     """Whether a newer good build stands by: somebody has gone back to this one."""
+    is_live: bool = False
+    """Whether a service holds the vectors, and what is newer was missed by it."""
 
     @property
     def is_complete(self) -> bool:
@@ -360,23 +608,27 @@ class IndexStatus:
 
     @property
     def needs_rebuild(self) -> bool:
-        """Whether scanning what is newer has become slow, or the index is broken."""
+        """Whether scanning what is newer has become slow, or the index is broken.
+
+        A live one needs its first build alone: what it has missed, `index_check` repairs.
+        """
+        if self.is_live:
+            return self.serving is None and self.problem is None and self.newer > 0
         return self.newer > settings.INDEX_TAIL_LIMIT or self.problem is not None
 
 
 def status(embedder: Embedder) -> IndexStatus:
     """How an embedder's index stands, as this process sees it."""
-    serving = _space(embedder).serving
-    build = serving.get()
-    after = 0 if build is None else last_embedding(build.manifest)
-    return IndexStatus(
-        embedder=embedder.key,
-        serving=None if build is None else build.manifest.name,
-        indexed=0 if build is None else build.manifest.count,
-        newer=Embedding.objects.filter(embedder=embedder, pk__gt=after).count(),
-        problem=serving.problem,
-        is_rolled_back=build is not None and _newest_name(embedder) != build.manifest.name,
-    )
+    return _space(embedder).status()
+
+
+def held_vectors(embedder: Embedder) -> Iterator[tuple[Keys, Vectors]]:
+    """All that the index that serves holds, by ascending key: (n,) and (n, dim) at a time."""
+    space = _space(embedder)
+    if isinstance(space, LiveSpace):
+        yield from space.index.stored(None)
+    elif isinstance(space, SearchSpace) and (build := space.serving.get()) is not None:
+        yield from space.store.stored(build.manifest.name)
 
 
 def _newest_name(embedder: Embedder) -> str | None:
@@ -386,5 +638,4 @@ def _newest_name(embedder: Embedder) -> str | None:
 
 def is_serving(build: IndexBuild) -> bool:
     """Whether that is the build which answers the searches of its embedder."""
-    serving = _space(build.embedder).serving.get()
-    return serving is not None and serving.manifest.name == build.name
+    return bool(build.name) and _space(build.embedder).serving_name() == build.name

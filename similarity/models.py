@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Count, F, Max, Q
 from django.utils import timezone
+from django.utils.functional import cached_property
 
-from catalog.models import OriginalImage, Segment
+from catalog.models import OriginalImage, Product, Segment
 from similarity.fields import VectorField
 
 
@@ -22,6 +23,12 @@ class Embedder(models.Model):
     name = models.CharField(max_length=100)
     fingerprint = models.CharField(max_length=64, help_text="Hash of its weights.")
     dim = models.PositiveIntegerField(help_text="Length of its vectors.")
+    is_kept = models.BooleanField(
+        "kept filled", default=False, help_text="New garments are described by it, too."
+    )
+    is_filled = models.BooleanField(
+        "filled", default=False, help_text="It has described the whole catalogue."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -36,6 +43,31 @@ class Embedder(models.Model):
     def key(self) -> str:
         """A short name that differs when the weights do; safe as a folder's name."""
         return f"{self.name.rpartition(':')[2]}-{self.fingerprint[:12]}"
+
+
+class Switch(models.Model):
+    """Searches went over from one embedder to another. The latest tells which one serves.
+
+    One row more is the whole of a switch: every process reads the latest before it searches.
+    """
+
+    embedder = models.ForeignKey(
+        Embedder, on_delete=models.PROTECT, related_name="switches", help_text="Serves since then."
+    )
+    before = models.ForeignKey(
+        Embedder, on_delete=models.PROTECT, related_name="+", help_text="Served until then."
+    )
+    comparison = models.JSONField(
+        default=dict, blank=True, help_text="How both compared when it was decided."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        verbose_name_plural = "switches"
+
+    def __str__(self) -> str:
+        return f"from {self.before} to {self.embedder}"
 
 
 class Embedding(models.Model):
@@ -110,11 +142,11 @@ class RunQuerySet(models.QuerySet["Run"]):
             attempts=F("attempts") + 1,
             started_at=now,
             heartbeat=now,
-            step="",
-            progress=0.0,
         )
         claimed = self.filter(worker=worker, pk__in=list(pks))
-        return list(claimed.select_related("image", "query", "segment__image"))
+        return list(
+            claimed.select_related("image", "query", "segment__image", "embedder", "product")
+        )
 
     def mine(self, *runs: Run) -> RunQuerySet:
         """The runs, of one claim, that are still being worked on by whoever claimed them."""
@@ -208,6 +240,20 @@ class RunQuerySet(models.QuerySet["Run"]):
             .update(state=Run.State.PENDING, queued_at=timezone.now(), **Run.FRESH)
         )
 
+    def give_way(self, run: Run) -> bool:
+        """RUNNING → PENDING, for one that goes on where it is, behind whatever else waits."""
+        return bool(
+            self.mine(run)
+            .filter(cancel_requested=False)
+            .update(
+                state=Run.State.PENDING,
+                worker="",
+                heartbeat=None,
+                attempts=0,
+                queued_at=timezone.now(),
+            )
+        )
+
     def lost(self, lease: dt.timedelta) -> RunQuerySet:
         """Running runs that have not reported within the lease."""
         return self.filter(state=Run.State.RUNNING, heartbeat__lt=timezone.now() - lease)
@@ -216,12 +262,18 @@ class RunQuerySet(models.QuerySet["Run"]):
         """Pending runs that nobody has claimed for so long."""
         return self.filter(state=Run.State.PENDING, queued_at__lt=timezone.now() - since)
 
+    def history(self, user: Any) -> RunQuerySet:
+        """A person's searches, newest first, with the number `found` and the `best` likeness."""
+        runs = self.filter(kind=Run.Kind.SEARCH, requested_by=user.pk, expires_at=None)
+        runs = runs.annotate(found=Count("hits"), best=Max("hits__similarity"))
+        return runs.order_by("-created_at", "-pk")  # Django drops Meta.ordering when it groups
+
     def visible_to(self, user: Any) -> RunQuerySet:
         """Those that a person may know of: their own; a stranger's for whoever has the id."""
         mine = Q(requested_by=None)
         if user.is_authenticated:
             mine |= Q(requested_by=user)
-        return self.filter(mine)
+        return self.filter(mine).exclude(expires_at__lt=timezone.now())
 
 
 class Run(models.Model):
@@ -229,7 +281,7 @@ class Run(models.Model):
 
     PENDING → RUNNING → DONE | FAILED | CANCELLED
        ↓ ↑       ↓
-       ↓ └───────┘ its worker has gone (up to RUN_MAX_ATTEMPTS)
+       ↓ └───────┘ its worker has gone (up to RUN_MAX_ATTEMPTS), or it gives way to others
     CANCELLED        FAILED | CANCELLED → PENDING: run again
     """
 
@@ -238,6 +290,7 @@ class Run(models.Model):
         SEARCH = "search", "Search"
         DETECT = "detect", "Detection in a query"
         REBUILD = "rebuild", "Index rebuild"
+        FILL = "fill", "Description by another embedder"
 
     class State(models.TextChoices):
         PENDING = "pending", "Pending"
@@ -280,16 +333,38 @@ class Run(models.Model):
     image = models.ForeignKey(
         OriginalImage, null=True, blank=True, on_delete=models.SET_NULL, related_name="runs"
     )
+    product = models.ForeignKey(
+        Product,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="runs",
+        help_text="Whose picture it is to fetch.",
+    )
     query = models.ForeignKey(
         Query, null=True, blank=True, on_delete=models.CASCADE, related_name="runs"
     )
     segment = models.ForeignKey(
         Segment, null=True, blank=True, on_delete=models.SET_NULL, related_name="searches"
     )
+    embedder = models.ForeignKey(
+        Embedder,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="runs",
+        help_text="That has answered a search, or that the run works for.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     queued_at = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        db_index=True,
+        help_text="When a search is forgotten that is not to be in anybody's history.",
+    )
 
     objects = RunQuerySet.as_manager()
 
@@ -319,6 +394,12 @@ class Run(models.Model):
     def has_ended(self) -> bool:
         return self.state not in {Run.State.PENDING, Run.State.RUNNING}
 
+    @cached_property
+    def ranking(self) -> list[tuple[int, float | None, tuple[str, ...]]]:
+        """Segment's key, similarity and matched words of a done search's hits, best first."""
+        rows = self.hits.order_by("rank").values_list("segment_id", "similarity", "matched")
+        return [(segment, similarity, tuple(words)) for segment, similarity, words in rows]
+
 
 class Hit(models.Model):
     """One result of a search."""
@@ -326,7 +407,12 @@ class Hit(models.Model):
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="hits")
     rank = models.PositiveSmallIntegerField(help_text="0 is the most similar.")
     segment = models.ForeignKey(Segment, on_delete=models.CASCADE, related_name="hits")
-    similarity = models.FloatField(help_text="Cosine, -1 to 1.")
+    similarity = models.FloatField(
+        null=True, blank=True, help_text="Cosine, -1 to 1; null for what words alone have found."
+    )
+    matched = models.JSONField(
+        default=list, blank=True, help_text="Words asked for that the product's fields have."
+    )
 
     class Meta:
         ordering = ["run", "rank"]
@@ -356,6 +442,14 @@ class IndexBuild(models.Model):
     count = models.PositiveIntegerField(default=0, help_text="Vectors in it.")
     size = models.PositiveBigIntegerField(default=0, help_text="Of its files, in bytes.")
     seconds = models.FloatField(default=0.0, help_text="That building took.")
+    recall = models.FloatField(
+        null=True,
+        blank=True,
+        help_text="Part of the 10 nearest that a search finds, as measured; null if it was not.",
+    )
+    search_ms = models.FloatField(
+        "search time", null=True, blank=True, help_text="Median, in milliseconds, as measured."
+    )
     problem = models.CharField(max_length=300, blank=True, help_text="Why it failed.")
     created_at = models.DateTimeField(auto_now_add=True)
 

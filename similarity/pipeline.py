@@ -12,11 +12,15 @@ import os
 import secrets
 import socket
 import threading
+import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import BinaryIO, cast
+from itertools import islice
+from pathlib import PurePosixPath
+from typing import Any, BinaryIO, cast
+from urllib.parse import urlsplit
 
 import numpy as np
 from django.conf import settings
@@ -27,17 +31,36 @@ from django.db.models.fields.files import FieldFile
 from django.utils import timezone
 from PIL.Image import Image
 
-from catalog.filters import ProductFilter
-from catalog.models import OriginalImage, Product, Segment
-from catalog.services import Found, replace_segments
-from similarity import backends, indexing
+from accounts import audit
+from catalog.filters import ProductFilter, passing
+from catalog.models import OriginalImage, Product, Segment, SegmentColour
+from catalog.services import (
+    Found,
+    NewImage,
+    add_images,
+    keep_files,
+    replace_colours,
+    replace_segments,
+)
+from similarity import backends, combined, indexing, intake, lookalikes, serving, upkeep
+from similarity.combined import Among, Wish
 from similarity.engine import Box, Detection, Vectors
+from similarity.engine.colours import Colour, dominant
 from similarity.engine.errors import EngineError
 from similarity.engine.images import crop, open_stored
-from similarity.errors import Cancelled, LostRun, NotDescribed, Refused
+from similarity.engine.perceptual import perceptual_hash
+from similarity.errors import (
+    Cancelled,
+    Described,
+    LostRun,
+    NotDescribed,
+    OtherProduct,
+    Refused,
+)
 from similarity.indexing import Neighbour
 from similarity.logs import logged_as
 from similarity.models import Embedder, Embedding, Hit, Run
+from similarity.prepared import Prepared
 
 logger = logging.getLogger("similarity.pipeline")
 
@@ -59,7 +82,7 @@ def execute(pk: uuid.UUID) -> None:
 
 def carry_out(run: Run) -> None:
     """Carry out a run that this worker has claimed. What goes wrong is written in its row."""
-    with guarded(run), beating([run]):
+    with audit.quietly(), guarded(run), beating([run]):
         WORK[Run.Kind(run.kind)](run)
 
 
@@ -100,6 +123,9 @@ def guarded(run: Run) -> Iterator[None]:
             Run.objects.stop(run)
         except LostRun:
             logger.warning("The run is no longer ours: left alone")
+        except Described:
+            if not Run.objects.finish([run]):
+                Run.objects.stop(run)
         except (EngineError, Refused) as error:
             fail(run, error.code, str(error))
         except Exception:
@@ -122,10 +148,13 @@ def fail(run: Run, code: str, message: str) -> None:
 
 
 def discard(run: Run) -> None:
-    """Undo what a cancelled upload has left: an image that is as new as the run.
+    """Undo what a cancelled run has left.
 
-    One that has failed before is in the catalogue, and stays.
+    Of an upload, an image that is as new as the run; one that has failed before is in the
+    catalogue, and stays. Of a filling, the wish that its embedder be kept filled.
     """
+    if run.kind == Run.Kind.FILL:
+        Embedder.objects.filter(runs=run).update(is_kept=False, is_filled=False)
     if run.kind == Run.Kind.UPLOAD:
         OriginalImage.objects.filter(runs=run, status=OriginalImage.Status.PENDING).delete()
 
@@ -164,8 +193,25 @@ class Upload:
     run: Run
     picture: Image | None = None
     detections: Sequence[Detection] = ()
+    detector: str = ""
+    """What has found them, or Segment.NOTHING_FOUND."""
     crops: list[Image] = field(default_factory=list)
-    vectors: Vectors | None = None
+    colours: list[list[Colour]] = field(default_factory=list)
+    """Of each crop, most first."""
+    vectors: dict[Embedder, Vectors] = field(default_factory=dict)
+    """Of its crops, by each embedder that has described them."""
+    missed: set[Embedder] = field(default_factory=set)
+    """Those that were to describe its crops, beside the serving one, and could not."""
+
+    look: int = 0
+    """The picture's perceptual hash."""
+
+    def lacks(self, embedder: Embedder) -> bool:
+        return embedder not in self.vectors and embedder not in self.missed
+
+
+class EmbeddersChanged(Exception):
+    """There is another embedder to describe new garments since these were described."""
 
 
 def describe(run: Run) -> None:
@@ -173,12 +219,18 @@ def describe(run: Run) -> None:
     describe_all([run])
 
 
-def describe_all(runs: Sequence[Run]) -> None:
+def describe_all(runs: Sequence[Run], vectors: Mapping[uuid.UUID, Vectors] | None = None) -> None:
     """The same for many runs of one claim: crops are embedded in one batch, rows written at once.
 
-    What goes wrong with one upload is written in its row, and leaves the others alone.
+    `vectors` has those of the serving embedder that are known already, (dim,) by run, of pictures
+    that are one garment's crop. What goes wrong with one upload is written in its row, and leaves
+    the others alone.
     """
-    uploads = [Upload(run) for run in runs]
+    known = {}
+    if vectors:
+        embedder = serving.serving_embedder()
+        known = {pk: {embedder: row[np.newaxis]} for pk, row in vectors.items()}
+    uploads = [Upload(run, vectors=known.get(run.pk, {})) for run in runs]
     for name, progress, step in (("reading", 0.1, read), ("detecting", 0.3, detect)):
         uploads = _reported(uploads, name, progress)
         uploads = _each(step, uploads)
@@ -188,46 +240,146 @@ def describe_all(runs: Sequence[Run]) -> None:
 
 def read(upload: Upload) -> None:
     image = upload.run.image
+    if image is None and "url" in upload.run.options:
+        image = upload.run.image = fetch(upload.run)
     if image is None:
         raise Refused("The image has been deleted.")
     upload.picture = stored(image.file)
 
 
+def fetch(run: Run) -> OriginalImage:
+    """Fetch the picture that a run is about, and give it to its product.
+
+    Raises Described if the catalogue has it, and has described it; OtherProduct, EngineError,
+    Refused, and what `checkpoint` does.
+    """
+    url, position = run.options["url"], run.options["position"]
+    picture = intake.take_in(intake.fetch_image(url))
+    if run.product is None:
+        raise Refused("The product has been deleted.")
+    new = NewImage(picture, source_name=PurePosixPath(urlsplit(url).path).name, product=run.product)
+    keep_files([new])
+    with transaction.atomic():
+        # Whoever lists other pictures of the product meanwhile takes turns, and has cancelled this.
+        if not Product.objects.select_for_update().filter(pk=run.product.pk).exists():
+            raise Refused("The product has been deleted.")
+        checkpoint(run, "reading", 0.2)
+        [(image, _)] = add_images([new], source=OriginalImage.Source.UPLOAD, owner=run.requested_by)
+        if image.product_id != run.product.pk:
+            raise OtherProduct(f"It is a picture of {image.product}, and stays it.")
+        image.source_url, image.position = url, position
+        OriginalImage.objects.filter(pk=image.pk).update(source_url=url, position=position)
+        Run.objects.filter(pk=run.pk).update(image=image)
+    if image.status == OriginalImage.Status.READY:
+        raise Described
+    return image
+
+
 def detect(upload: Upload) -> None:
     assert upload.picture is not None
-    upload.detections = backends.detector().detect(upload.picture)
+    whole = Box.whole(upload.picture)
+    if cutter := upload.run.options.get("cut_out_by"):
+        upload.detections, upload.detector = [Detection(whole, "garment", 1.0)], cutter
+    else:
+        upload.detections = backends.detector().detect(upload.picture)
+        upload.detector = settings.DETECTOR
+        upload.vectors = {}  # what is known was of the whole
+    if not upload.detections:  # what is in the catalogue can be found, if by its whole look
+        upload.detections = [Detection(whole, label="", score=0.0)]
+        upload.detector = Segment.NOTHING_FOUND
     upload.crops = [crop(upload.picture, found.box) for found in upload.detections]
+    upload.colours = [dominant(shown) for shown in upload.crops]
+    upload.look = perceptual_hash(upload.picture)
     upload.picture = None  # a batch of many large photos need not stay in memory
 
 
 def embed(uploads: Sequence[Upload]) -> None:
-    """Embed the crops of all the uploads in one batch."""
-    vectors = backends.embedder().embed([crop for upload in uploads for crop in upload.crops])
+    """Embed the crops of all the uploads in one batch, by each embedder that is to know them.
+
+    One that is kept filled beside the serving one keeps no upload from its end: what it cannot
+    describe it lacks.
+    """
+    first, *others = serving.describing()
+    _embed_by(first, uploads)
+    for embedder in others:
+        try:
+            _embed_by(embedder, uploads)
+        except Exception:
+            logger.exception("%s could not describe a batch of new garments", embedder)
+            for upload in uploads:
+                _embed_if_possible(embedder, upload)
+
+
+def _embed_by(embedder: Embedder, uploads: Sequence[Upload]) -> None:
+    lacking = [upload for upload in uploads if upload.lacks(embedder)]
+    if not lacking:
+        return
+    crops = [crop for upload in lacking for crop in upload.crops]
+    vectors = serving.backend_of(embedder).embed(crops)
     start = 0
-    for upload in uploads:
-        upload.vectors = vectors[start : start + len(upload.crops)]
+    for upload in lacking:
+        upload.vectors[embedder] = vectors[start : start + len(upload.crops)]
         start += len(upload.crops)
+
+
+def _embed_if_possible(embedder: Embedder, upload: Upload) -> None:
+    try:
+        _embed_by(embedder, [upload])
+    except Exception:  # noqa: BLE001  (the batch's was logged)
+        upload.missed.add(embedder)
 
 
 def store(uploads: Sequence[Upload]) -> list[Upload]:
     """Write segments, embeddings and DONE: all, or nothing. Gives those that had to stop."""
-    embedder = indexing.serving_embedder()  # its row, if new, outlives what is undone below
+    serving.serving_embedder()  # its row, if new, outlives what is undone below
+    while True:
+        try:
+            return _write(uploads)
+        except EmbeddersChanged:
+            embed(uploads)
+
+
+def _write(uploads: Sequence[Upload]) -> list[Upload]:
     with transaction.atomic():
         there = _locked_images(uploads)
         whole = [upload for upload in uploads if upload.run.image_id in there]
         done = {run.pk for run in Run.objects.finish([upload.run for upload in whole])}
         finished = [upload for upload in whole if upload.run.pk in done]
         found = {
-            there[upload.run.image_id]: [_found(item) for item in upload.detections]
+            there[upload.run.image_id]: [
+                _found(item, upload.detector, colours)
+                for item, colours in zip(upload.detections, upload.colours, strict=True)
+            ]
             for upload in finished
         }
         if segments := replace_segments(found):
-            vectors = np.concatenate([upload.vectors for upload in finished])
-            add_embeddings(embedder, segments, vectors)
+            _add_vectors(finished, segments)
+        _note_looks({upload.run.image_id: upload.look for upload in finished})
         OriginalImage.objects.filter(pk__in=[upload.run.image_id for upload in finished]).update(
             status=OriginalImage.Status.READY, problem=""
         )
     return [upload for upload in uploads if upload.run.pk not in done]
+
+
+def _add_vectors(uploads: Sequence[Upload], segments: Sequence[Segment]) -> None:
+    """Write what each embedder has made of the uploads' garments, given one upload after another.
+
+    Raises EmbeddersChanged if one that ought to has not seen them.
+    """
+    serving.lock()
+    embedders = serving.describing()
+    Embedding.objects.filter(segment__in=segments).delete()  # of what they showed before
+    rest = iter(segments)
+    of_upload = [list(islice(rest, len(upload.crops))) for upload in uploads]
+    for embedder in embedders:
+        if any(upload.lacks(embedder) for upload in uploads):
+            raise EmbeddersChanged
+        well = [n for n, upload in enumerate(uploads) if embedder in upload.vectors]
+        if len(well) < len(uploads):
+            Embedder.objects.filter(pk=embedder.pk).update(is_filled=False)
+        if well:
+            vectors = np.concatenate([uploads[n].vectors[embedder] for n in well])
+            add_embeddings(embedder, [one for n in well for one in of_upload[n]], vectors)
 
 
 def _locked_images(uploads: Sequence[Upload]) -> dict[int | None, OriginalImage]:
@@ -237,27 +389,70 @@ def _locked_images(uploads: Sequence[Upload]) -> dict[int | None, OriginalImage]
     return {image.pk: image for image in images}
 
 
-def _found(detection: Detection) -> Found:
+def _note_looks(hashes: Mapping[int | None, int]) -> None:
+    """Look for pictures that may be the same; whatever goes wrong with that harms no upload."""
+    looks = {image: value for image, value in hashes.items() if image is not None}
+    try:
+        with transaction.atomic():
+            lookalikes.note(looks, serving.serving_embedder())
+    except Exception:
+        logger.exception("Pictures that look alike could not be looked for")
+
+
+def note_look(image: OriginalImage) -> None:
+    """Look for pictures that may be the same as one that was described before that was done.
+
+    Raises BadImage, FileNotFoundError.
+    """
+    look = perceptual_hash(stored(image.file))
+    embedder = serving.serving_embedder()
+    with transaction.atomic():
+        Embedder.objects.select_for_update().get(pk=embedder.pk)  # as `add_embeddings` does
+        if OriginalImage.objects.filter(pk=image.pk).exists():
+            lookalikes.note({image.pk: look}, embedder)
+
+
+def _found(detection: Detection, detector: str, colours: Sequence[Colour]) -> Found:
     return Found(
         box=detection.box.edges,
         label=detection.label,
         score=detection.score,
-        detector=settings.DETECTOR,
+        detector=detector,
+        colours=_shares(colours),
     )
 
 
+def _shares(colours: Sequence[Colour]) -> list[tuple[str, float]]:
+    return [(colour.name, colour.share) for colour in colours]
+
+
+def name_colours(image: OriginalImage) -> int:
+    """Name the colours of those garments of an image that lack them; how many there were.
+
+    Raises BadImage, FileNotFoundError.
+    """
+    picture = stored(image.file)
+    with transaction.atomic():
+        # Whoever finds its garments anew names the colours of these as well, and takes turns.
+        OriginalImage.objects.select_for_update().filter(pk=image.pk).first()
+        lacking = Segment.objects.filter(image=image.pk, colours=None)
+        colours = {row: _shares(dominant(crop(picture, Box(*row.box)))) for row in lacking}
+        replace_colours(colours)
+    return len(colours)
+
+
 def add_embeddings(embedder: Embedder, segments: Sequence[Segment], vectors: Vectors) -> None:
-    """Add the vectors of new segments, inside the caller's transaction.
+    """Add the vectors of segments that lack them, inside the caller's transaction.
 
     The embedder's row is locked until that commits, so ids are given in the order of commits:
     who has read up to an id has missed nothing below it (see `indexing.Tail`).
     """
     Embedder.objects.select_for_update().get(pk=embedder.pk)
-    Embedding.objects.filter(segment__in=segments).delete()  # of what they showed before
     Embedding.objects.bulk_create(
         Embedding(segment=segment, embedder=embedder, vector=vector)
         for segment, vector in zip(segments, vectors, strict=True)
     )
+    upkeep.added(embedder, segments)
 
 
 def _reported(uploads: list[Upload], step: str, progress: float) -> list[Upload]:
@@ -312,11 +507,12 @@ def _give_up(upload: Upload) -> None:
 
 
 def search(run: Run) -> None:
-    """Find what is most like the query's photo, a box of it, or a known garment."""
+    """Find what is most like a photo, a box of it, or a known garment, and fits what is said."""
     checkpoint(run, "comparing", 0.5)
     neighbours = _neighbours(run)
     with transaction.atomic():
         finish(run)
+        Run.objects.filter(pk=run.pk).update(embedder=run.embedder)
         _add_hits(run, neighbours)
 
 
@@ -335,43 +531,67 @@ def answer(run: Run) -> None:
 
 
 def _neighbours(run: Run) -> list[Neighbour]:
-    embedder = indexing.serving_embedder()
-    return indexing.nearest(
+    embedder = run.embedder or serving.chosen(run.options.get("model"))
+    run.embedder = embedder  # one describes the query and what is found: a list mixes no two
+    wish = Wish.of(run.options)
+    return combined.find(
         embedder,
-        _query_vector(run, embedder),
+        wish,
+        seed=_query_vector(run, embedder),
+        texts=backends.text_side(serving.backend_of(embedder)) if wish.has_words else None,
         limit=run.options["limit"],
-        products=chosen_products(run.options.get("filters") or {}),
-        leave_out=run.segment,
+        among=Among(
+            products=chosen_products(run.options.get("filters") or {}),
+            colours=chosen_colours(run.options.get("filters") or {}),
+            leave_out=[] if run.segment is None else [run.segment],
+        ),
     )
 
 
 def _add_hits(run: Run, neighbours: Sequence[Neighbour]) -> None:
+    run.ranking = [(item.segment_id, item.similarity, item.matched) for item in neighbours]
     Hit.objects.bulk_create(
-        Hit(run=run, rank=rank, segment_id=item.segment_id, similarity=item.similarity)
-        for rank, item in enumerate(neighbours)
+        Hit(run_id=run.pk, rank=rank, segment_id=segment, similarity=similarity, matched=matched)
+        for rank, (segment, similarity, matched) in enumerate(run.ranking)
     )
 
 
-def _query_vector(run: Run, embedder: Embedder) -> Vectors:
+def _query_vector(run: Run, embedder: Embedder) -> Vectors | None:
+    """The vector of the photo or garment that a run searches with; None if it has neither."""
     if run.query is not None:
         picture = stored(run.query.file)
         if box := run.options.get("box"):
             picture = crop(picture, Box(*box))
-        return cast(Vectors, backends.embedder().embed([picture])[0])
-    return segment_vector(run.segment_id, embedder)
+        return cast(Vectors, serving.backend_of(embedder).embed([picture])[0])
+    return None if run.segment_id is None else segment_vector(run.segment_id, embedder)
+
+
+VECTOR = Prepared(
+    lambda segment, embedder: Embedding.objects.filter(
+        segment=segment, embedder=embedder
+    ).values_list("vector")
+)
 
 
 def segment_vector(segment_id: int | None, embedder: Embedder) -> Vectors:
     """A garment's vector. Raises NotDescribed if the embedder has not seen it."""
-    row = Embedding.objects.filter(segment=segment_id, embedder=embedder).first()
-    if row is None:
+    rows = [] if segment_id is None else VECTOR(segment_id, embedder.pk)
+    if not rows:
         raise NotDescribed("This garment has not been described yet. Try again in a moment.")
-    return cast(Vectors, row.vector)
+    return cast(Vectors, rows[0][0])
 
 
 def chosen_products(filters: dict[str, object]) -> QuerySet[Product] | None:
-    """The products that pass the filters; None if there are none to pass."""
-    return ProductFilter(filters, Product.objects.order_by()).qs if filters else None
+    """The products that pass the filters; None if there are none for products to pass."""
+    if not ProductFilter.base_filters.keys() & filters.keys():
+        return None
+    return passing(filters)
+
+
+def chosen_colours(filters: dict[str, Any]) -> QuerySet[SegmentColour] | None:
+    """The rows of the garments that pass the filter of colours; None if there is none to pass."""
+    names = filters.get("colour")
+    return SegmentColour.objects.prominent(names).order_by() if names else None
 
 
 def detect_in_query(run: Run) -> None:
@@ -393,13 +613,116 @@ def detect_in_query(run: Run) -> None:
 
 
 def rebuild(run: Run) -> None:
-    """Build the index of the serving embedder anew."""
+    """Build the index of the run's embedder anew, or of the serving one."""
     indexing.rebuild(
-        indexing.serving_embedder(),
+        run.embedder or serving.serving_embedder(),
         run=run,
         on_progress=lambda done: checkpoint(run, "building", 0.9 * done),
     )
     finish(run)
+
+
+# --- Filling: the whole catalogue described by another embedder --------------------------------
+
+FILLED_TOGETHER = 16
+"""Images whose garments are described, and written, together."""
+
+SLICE_SECONDS = 20.0
+"""A filling gives way after so long, well within the queue's time limit."""
+
+UNTIL_FILLED = 0.9
+"""Part of the progress that describing makes up; the rest is the index."""
+
+
+def fill(run: Run) -> None:
+    """Describe all garments that the run's embedder lacks, and build its index beside the others.
+
+    It gives way after each batch for which others wait, and then is pending again. Where it
+    was is told by what is lacking, so nothing is done twice, however it was stopped.
+    """
+    assert run.embedder is not None
+    embedder, until = run.embedder, time.monotonic() + SLICE_SECONDS
+    serving.backend_of(embedder)  # says at once what is missing
+    _keep(embedder)
+    seen = 0
+    while keys := _images_after(seen, embedder):
+        checkpoint(run, "describing", _part_described(embedder))
+        _describe_by(embedder, keys)
+        seen = keys[-1]
+        if time.monotonic() > until or _others_wait():
+            _give_way(run)
+            return
+    if not indexing.status(embedder).is_complete:
+        indexing.rebuild(
+            embedder,
+            run=run,
+            on_progress=lambda done: checkpoint(
+                run, "building", UNTIL_FILLED + (1 - UNTIL_FILLED) * done
+            ),
+        )
+    with transaction.atomic():
+        finish(run)
+        serving.lock()
+        is_filled = not serving.lacking(embedder).exists()
+        Embedder.objects.filter(pk=embedder.pk).update(is_filled=is_filled)
+
+
+def _keep(embedder: Embedder) -> None:
+    """Have new garments described by it from now on.
+
+    An upload that is being written sees it, or has been written before the filling looks.
+    """
+    with transaction.atomic():
+        serving.lock()
+        Embedder.objects.filter(pk=embedder.pk).update(is_kept=True)
+
+
+def _images_after(key: int, embedder: Embedder) -> list[int]:
+    """Keys of the next images with garments that the embedder lacks, ascending."""
+    lacking = serving.lacking(embedder).filter(image_id__gt=key)
+    images = lacking.order_by("image_id").values_list("image_id", flat=True).distinct()
+    return list(images[:FILLED_TOGETHER])
+
+
+def _part_described(embedder: Embedder) -> float:
+    total = max(1, Segment.objects.count())
+    return UNTIL_FILLED * min(1.0, serving.described(embedder) / total)
+
+
+def _describe_by(embedder: Embedder, images: Sequence[int]) -> None:
+    """Describe those garments of the images that an embedder lacks; pass over lost pictures."""
+    shown: list[Segment] = []
+    crops: list[Image] = []
+    for image in OriginalImage.objects.filter(pk__in=images).order_by("pk"):
+        segments = list(serving.lacking(embedder).filter(image=image))
+        try:
+            picture = stored(image.file)
+        except (EngineError, OSError) as error:
+            logger.warning("%s cannot be described by %s: %s", image, embedder, error)
+            continue
+        shown += segments
+        crops += [crop(picture, Box(*segment.box)) for segment in segments]
+    if not crops:
+        return
+    vectors = serving.backend_of(embedder).embed(crops)
+    with transaction.atomic():
+        # Whoever finds these images' garments anew takes turns, and they may show another part.
+        list(OriginalImage.objects.select_for_update().filter(pk__in=images))
+        boxes = {
+            row.pk: row.box
+            for row in serving.lacking(embedder).filter(pk__in=[segment.pk for segment in shown])
+        }
+        kept = [row for row, segment in enumerate(shown) if boxes.get(segment.pk) == segment.box]
+        add_embeddings(embedder, [shown[row] for row in kept], vectors[kept])
+
+
+def _others_wait() -> bool:
+    return Run.objects.filter(state=Run.State.PENDING).exclude(kind=Run.Kind.FILL).exists()
+
+
+def _give_way(run: Run) -> None:
+    if not Run.objects.give_way(run):
+        stop(run)
 
 
 WORK: dict[Run.Kind, Callable[[Run], None]] = {
@@ -407,4 +730,5 @@ WORK: dict[Run.Kind, Callable[[Run], None]] = {
     Run.Kind.SEARCH: search,
     Run.Kind.DETECT: detect_in_query,
     Run.Kind.REBUILD: rebuild,
+    Run.Kind.FILL: fill,
 }

@@ -69,14 +69,15 @@ def _end_with_parent() -> None:
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def set_up_django() -> None:
-    """Make a new process of a pool ready for the models.
+def set_up_django(threads: int) -> None:
+    """Make a new process of a pool ready for the models, with so many threads to compute in.
 
     It ends with its parent, which alone answers Ctrl-C: a process that dies while it waits for
     work would leave the others waiting for ever.
     """
     _end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # read when torch is imported
     django.setup()
 
 

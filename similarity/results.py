@@ -1,4 +1,4 @@
-"""What is shown of results, read as plain rows: three queries for any number of them.
+"""What is shown of results, read as plain rows: four queries for any number of them.
 
 A search answers with dozens of results of some thirty fields each. Reading them as rows takes a
 third of the time that model instances and serializer fields do; a test holds both equal.
@@ -7,13 +7,14 @@ third of the time that model instances and serializer fields do; a test holds bo
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from catalog.models import Product, Segment
+from catalog.models import Product, Segment, SegmentColour
 from similarity.indexing import Neighbour
 from similarity.models import Run
+from similarity.prepared import Prepared
 
 SEGMENT = ("identifier", "label", "x0", "y0", "x1", "y1", "image__identifier", "image__product")
 
@@ -38,12 +39,32 @@ PRODUCT = {
 """What is shown of a product, and where it stands; tags and sizes are read apart."""
 
 
-# Resolving two dozen columns across five tables takes longer than the query: once is enough.
-ROWS = Segment.objects.order_by().values_list(
-    "pk", *SEGMENT, *(f"image__product__{column}" for column in PRODUCT.values())
+ROWS = Prepared(
+    lambda segments: (
+        Segment.objects.filter(pk__in=segments)
+        .order_by()
+        .values_list("pk", *SEGMENT, *(f"image__product__{column}" for column in PRODUCT.values()))
+    )
 )
-TAGS = Product.tags.through.objects.order_by("tag__name").values_list("product", "tag__name")
-SIZES = Product.sizes.through.objects.order_by("size__name").values_list("product", "size__name")
+TAGS = Prepared(
+    lambda products: (
+        Product.tags.through.objects.filter(product__in=products)
+        .order_by("tag__name")
+        .values_list("product", "tag__name")
+    )
+)
+SIZES = Prepared(
+    lambda products: (
+        Product.sizes.through.objects.filter(product__in=products)
+        .order_by("size__name")
+        .values_list("product", "size__name")
+    )
+)
+COLOURS = Prepared(
+    lambda segments: SegmentColour.objects.filter(segment__in=segments).values_list(
+        "segment", "colour", "share"
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +73,16 @@ class Result:
 
     rank: int
     """0 is the most similar."""
-    similarity: float
-    """Cosine, -1 to 1."""
+    similarity: float | None
+    """Cosine, -1 to 1; None for what words alone have found."""
+    matched: tuple[str, ...]
+    """Words asked for that the product's fields have."""
     segment: str
     label: str
     box: tuple[float, float, float, float]
     """Left, top, right, bottom, in pixels of the image."""
+    colours: list[dict[str, Any]]
+    """Name and share of each, most first."""
     image: str
     product: dict[str, Any] | None
     """The details named in PRODUCT, with tags and sizes."""
@@ -65,11 +90,12 @@ class Result:
 
 def read(neighbours: Sequence[Neighbour]) -> list[Result]:
     """Neighbours with what is shown of them; those that have gone meanwhile are left out."""
-    found = ROWS.filter(pk__in=[neighbour.segment_id for neighbour in neighbours])
+    found = ROWS([neighbour.segment_id for neighbour in neighbours])
     rows = {pk: row for pk, *row in found}
-    products = {row[len(SEGMENT) - 1] for row in rows.values()} - {None}
-    tags = _names(TAGS, products)
-    sizes = _names(SIZES, products)
+    products = list({row[len(SEGMENT) - 1] for row in rows.values()} - {None})
+    tags = _by_product(TAGS(products))
+    sizes = _by_product(SIZES(products))
+    colours = _colours(list(rows))
     results = []
     for rank, neighbour in enumerate(neighbours):
         if (row := rows.get(neighbour.segment_id)) is None:
@@ -79,20 +105,38 @@ def read(neighbours: Sequence[Neighbour]) -> list[Result]:
         if key is not None:
             product = dict(zip(PRODUCT, details, strict=True))
             product |= {"tags": tags[key], "sizes": sizes[key]}
-        box = (x0, y0, x1, y1)
-        results.append(Result(rank, neighbour.similarity, segment, label, box, image, product))
+        results.append(
+            Result(
+                rank=rank,
+                similarity=neighbour.similarity,
+                matched=neighbour.matched,
+                segment=segment,
+                label=label,
+                box=(x0, y0, x1, y1),
+                colours=colours[neighbour.segment_id],
+                image=image,
+                product=product,
+            )
+        )
     return results
 
 
 def of_run(run: Run) -> list[Neighbour]:
     """What a search has found, best first; nothing before it is done."""
-    hits = run.hits.order_by("rank").values_list("segment_id", "similarity")
-    return [Neighbour(segment, similarity) for segment, similarity in hits]
+    return [Neighbour(*row) for row in run.ranking]
 
 
-def _names(rows: Any, products: Collection[int]) -> dict[int, list[str]]:
-    """The names of the tags, or sizes, of each product, in alphabetical order."""
+def _by_product(rows: Iterable[Sequence[Any]]) -> dict[int, list[str]]:
+    """The names of the tags, or sizes, of each product, in their order."""
     names = defaultdict(list)
-    for product, value in rows.filter(product__in=products):
+    for product, value in rows:
         names[product].append(value)
     return names
+
+
+def _colours(segments: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
+    """The dominant colours of each garment, most first."""
+    colours = defaultdict(list)
+    for segment, name, share in COLOURS(segments):
+        colours[segment].append({"name": name, "share": share})
+    return colours

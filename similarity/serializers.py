@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from django.conf import settings
@@ -14,17 +15,43 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
-from catalog.models import Product, Segment
-from catalog.serializers import LinkField, ProductSerializer
+from accounts.models import MAX_RESULTS
+from accounts.services import preferences_of
+from catalog import words
+from catalog.facets import Facets
+from catalog.filters import UNKNOWN_COLOUR
+from catalog.models import Product, Segment, SegmentColour
+from catalog.serializers import ColourSerializer, LinkField, ProductSerializer
 from similarity import backends, indexing, results, services
+from similarity.combined import Wish
 from similarity.engine.images import check_bytes, decode_base64
 from similarity.models import IndexBuild, Query, Run
 from similarity.results import Result
 
+USUAL_RESULTS = 20
+"""So many results are given to who neither asks for another number nor has chosen one."""
 
-def limit_field() -> serializers.IntegerField:
+
+def limit_field(**options: Any) -> serializers.IntegerField:
     """How many results are asked for."""
-    return serializers.IntegerField(min_value=1, max_value=100, default=20)
+    return serializers.IntegerField(min_value=1, max_value=MAX_RESULTS, **options)
+
+
+def id_field() -> serializers.UUIDField:
+    """The id that a client gives to what it starts."""
+    return serializers.UUIDField(
+        required=False,
+        help_text="To cancel it by, before the answer is there. The same again gives the same.",
+    )
+
+
+def model_field() -> serializers.CharField:
+    """Which embedder is to compare."""
+    return serializers.CharField(
+        max_length=100,
+        required=False,
+        help_text="Another embedder than the serving one, if it has described the whole catalogue.",
+    )
 
 
 Photo: TypeAlias = "UploadedFile[Any] | str"
@@ -108,10 +135,28 @@ class UploadSerializer(RunSerializer):
     """An upload: the run that finds and describes the garments of an image."""
 
     image = serializers.CharField(source="image.identifier", default=None, allow_null=True)
+    product = serializers.CharField(
+        source="image.product.reference",
+        default=None,
+        allow_null=True,
+        help_text="What the image is a picture of.",
+    )
+    possible_duplicate_of = serializers.CharField(
+        source="image.possible_duplicate_of.identifier",
+        default=None,
+        allow_null=True,
+        help_text="The earlier image that may show the same; known once the upload is done.",
+    )
     link = LinkField("upload-detail", "pk")
 
     class Meta(RunSerializer.Meta):
-        fields = (*RunSerializer.Meta.fields, "image", "link")
+        fields = (
+            *RunSerializer.Meta.fields,
+            "image",
+            "product",
+            "possible_duplicate_of",
+            "link",
+        )
         read_only_fields = fields
 
 
@@ -124,6 +169,12 @@ class UploadRequestSerializer(serializers.Serializer[Any]):
         allow_null=True,
         help_text="Reference of the product that the pictures show.",
     )
+    id = id_field()
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "id" in attrs and len(attrs["images"]) != 1:
+            raise serializers.ValidationError({"id": ["An id is for one picture."]})
+        return attrs
 
     def validate_images(self, images: list[Any]) -> list[Any]:
         if len(images) > settings.MAX_UPLOAD_FILES:  # as base64: Django counts files itself
@@ -173,6 +224,14 @@ class FiltersSerializer(serializers.Serializer[Any]):
     listing_season = names_field()
     sale_status = names_field()
     waist_type = names_field()
+    colour = ShortListField(
+        child=serializers.ChoiceField(
+            choices=SegmentColour.Name.choices, error_messages={"invalid_choice": UNKNOWN_COLOUR}
+        ),
+        max_length=50,
+        required=False,
+        help_text="Of the garment itself.",
+    )
     price_min = serializers.FloatField(required=False, min_value=0, max_value=MAX_PRICE)
     price_max = serializers.FloatField(required=False, min_value=0, max_value=MAX_PRICE)
     rating_min = serializers.FloatField(required=False, min_value=0, max_value=5)
@@ -185,12 +244,69 @@ class FiltersSerializer(serializers.Serializer[Any]):
         chosen: dict[str, Any] = super().to_internal_value(data)
         return {name: value for name, value in chosen.items() if value != []}
 
+    def to_representation(self, instance: dict[str, Any]) -> dict[str, Any]:
+        return instance  # kept as they were validated
+
+
+def facets_field() -> serializers.BooleanField:
+    """Whether counts are asked for."""
+    return serializers.BooleanField(
+        default=False,
+        help_text=(
+            "Count the products that each further choice of category, brand, season, price, colour "
+            "or tag would leave: those that pass all filters but the facet's own."
+        ),
+    )
+
 
 SOURCES = ("image", "image_url", "query", "segment", "product")
 
+PHOTOS = ("image", "image_url", "query")
+
+WISHES = ("text", "like")
+"""What a search can do with alone; what is to be left out is not."""
+
+LONGEST_TEXT = 200
+
+MOST_EXAMPLES = 20
+
+
+def has_words(text: str) -> None:
+    """Raises ValidationError for a text that holds nothing but signs."""
+    if text and not words.asked(text):
+        raise serializers.ValidationError("There is no word in it.", code="no_words")
+
+
+def text_field(help_text: str) -> serializers.CharField:
+    """Words to search by."""
+    return serializers.CharField(
+        max_length=LONGEST_TEXT,
+        allow_blank=True,
+        default="",
+        validators=[has_words],
+        help_text=help_text,
+    )
+
+
+def examples_field(help_text: str) -> ShortListField:
+    """Ids of garments."""
+    child = serializers.CharField(max_length=100)
+    return ShortListField(
+        child=child, max_length=MOST_EXAMPLES, required=False, help_text=help_text
+    )
+
+
+def known_garments(ids: Sequence[str]) -> list[Segment]:
+    """The garments of those ids, each once; raises ValidationError, which names the unknown."""
+    known = {row.identifier: row for row in services.KNOWN.filter(identifier__in=ids)}
+    if unknown := [name for name in ids if name not in known]:
+        raise serializers.ValidationError(f"There is no garment {', '.join(unknown)}.")
+    return list({name: known[name] for name in ids}.values())
+
 
 class SearchRequestSerializer(serializers.Serializer[Any]):
-    """A search by exactly one of: image, image_url, query, segment, product."""
+    """A search by one of image, image_url, query, segment and product; by text; by examples that
+    the results are to be like; or by several of these together."""
 
     image = Base64Field(required=False)
     image_url = serializers.URLField(required=False, help_text="If the shop allows it.")
@@ -199,7 +315,7 @@ class SearchRequestSerializer(serializers.Serializer[Any]):
     )
     segment = serializers.SlugRelatedField(
         slug_field="identifier",
-        queryset=Segment.objects.select_related("image__product"),
+        queryset=services.KNOWN,
         required=False,
         help_text="Id of a garment of the catalogue.",
     )
@@ -209,7 +325,21 @@ class SearchRequestSerializer(serializers.Serializer[Any]):
         required=False,
         help_text="Reference of a product.",
     )
-    limit = limit_field()
+    text = text_field("What to look for, in words.")
+    without = text_field("Words for what is to be left out.")
+    like = examples_field("Ids of garments that the results are to be like.")
+    unlike = examples_field("Ids of garments that they are not to be like.")
+    model = model_field()
+    limit = limit_field(
+        required=False,
+        help_text=f"Otherwise as many as a person has chosen, or {USUAL_RESULTS}.",
+    )
+    detect = serializers.BooleanField(
+        default=None,  # a form that does not name it does not say no
+        allow_null=True,
+        help_text="Look for the garments of a new photo: else as a person has chosen, or true.",
+    )
+    id = id_field()
     box = ShortListField(
         child=serializers.FloatField(),
         min_length=4,
@@ -219,37 +349,62 @@ class SearchRequestSerializer(serializers.Serializer[Any]):
         help_text="The part of the photo to search with: left, top, right, bottom in pixels.",
     )
     filters = FiltersSerializer(required=False)
+    facets = facets_field()
     wait = serializers.FloatField(
         min_value=0, max_value=30, default=10, help_text="Seconds to wait for the results."
     )
 
+    def validate_like(self, ids: list[str]) -> list[Segment]:
+        return known_garments(ids)
+
+    def validate_unlike(self, ids: list[str]) -> list[Segment]:
+        return known_garments(ids)
+
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         given = [name for name in SOURCES if attrs.get(name) is not None]
-        if len(given) != 1:
-            raise serializers.ValidationError(f"Give exactly one of {', '.join(SOURCES)}.")
-        if attrs.get("box") is not None and given[0] in {"segment", "product"}:
+        if len(given) > 1:
+            raise serializers.ValidationError(f"Give one of {', '.join(SOURCES)}, not several.")
+        if not given and not any(attrs.get(name) for name in WISHES):
+            raise serializers.ValidationError(f"Give one of {', '.join((*SOURCES, *WISHES))}.")
+        if attrs.get("box") is not None and not set(given) & set(PHOTOS):
             raise serializers.ValidationError({"box": ["A box is for a photo."]})
+        if both := {*attrs.get("like", ())} & {*attrs.get("unlike", ())}:
+            names = ", ".join(sorted(map(str, both)))
+            raise serializers.ValidationError({"unlike": [f"{names} is in both lists."]})
         return attrs
 
     def create(self, validated_data: dict[str, Any]) -> Run:
         """Search, for the person of `save(asked_by=...)`; raises what `services.search` does."""
         asked = validated_data
+        person = asked["asked_by"]
         how = {
-            "limit": asked["limit"],
+            "limit": asked.get("limit") or preferences_of(person).results or USUAL_RESULTS,
             "box": asked.get("box"),
             "filters": asked.get("filters"),
-            "asked_by": asked["asked_by"],
+            "asked_by": person,
+            "detect": asked.get("detect"),
+            "pk": asked.get("id"),
+            "model": asked.get("model"),
+            "wish": Wish(
+                text=asked["text"],
+                without=asked["without"],
+                like=asked.get("like", ()),
+                unlike=asked.get("unlike", ()),
+            ),
+            "facets": asked["facets"],
         }
         if "segment" in asked:
             return services.search(segment=asked["segment"], **how)
         if "product" in asked:
             return services.search(segment=services.main_segment(asked["product"]), **how)
         if "query" in asked:
-            visible = Query.objects.visible_to(asked["asked_by"] or AnonymousUser())
+            visible = Query.objects.visible_to(person or AnonymousUser())
             return services.search(query=get_object_or_404(visible, pk=asked["query"]), **how)
         if "image" in asked:
             return services.search_photo(photo_bytes(asked["image"]), **how)
-        return services.search_photo(services.fetch_image(asked["image_url"]), **how)
+        if "image_url" in asked:
+            return services.search_photo(services.fetch_image(asked["image_url"]), **how)
+        return services.search(**how)
 
 
 class SearchFormSerializer(SearchRequestSerializer):
@@ -279,10 +434,16 @@ class QuerySerializer(serializers.ModelSerializer[Query]):
 class ResultSerializer(serializers.Serializer[Result]):
     """One result: the best garment of a product."""
 
-    rank = serializers.IntegerField(help_text="0 is the most similar.")
-    similarity = serializers.FloatField(help_text="Cosine, -1 to 1.")
+    rank = serializers.IntegerField(help_text="0 is the best.")
+    similarity = serializers.FloatField(
+        allow_null=True, help_text="Cosine, -1 to 1; null for what words alone have found."
+    )
+    matched = serializers.ListField(
+        child=serializers.CharField(), help_text="Words asked for that the product's fields have."
+    )
     segment = serializers.CharField(help_text="The garment's id.")
     label = serializers.CharField()  # type: ignore[assignment]
+    colours = ColourSerializer(many=True, help_text="Of the garment, most first.")
     crop = serializers.URLField()
     image = serializers.CharField(help_text="The image's id.")
     box = serializers.ListField(child=serializers.FloatField(), min_length=4, max_length=4)
@@ -292,8 +453,10 @@ class ResultSerializer(serializers.Serializer[Result]):
         return {
             "rank": instance.rank,
             "similarity": instance.similarity,
+            "matched": list(instance.matched),
             "segment": instance.segment,
             "label": instance.label,
+            "colours": instance.colours,
             "crop": self._crop_links.format(instance.segment),
             "image": instance.image,
             "box": instance.box,
@@ -322,16 +485,51 @@ class ResultSerializer(serializers.Serializer[Result]):
         return f"{before}/{{}}/{after}"
 
 
+class FacetValueSerializer(serializers.Serializer[Any]):
+    value = serializers.CharField(help_text="For the facet's filter.")
+    name = serializers.CharField()
+    count = serializers.IntegerField(help_text="Products.")
+
+
+class PriceBandSerializer(serializers.Serializer[Any]):
+    price_min = serializers.DecimalField(max_digits=10, decimal_places=2)
+    price_max = serializers.DecimalField(max_digits=10, decimal_places=2, allow_null=True)
+    count = serializers.IntegerField(help_text="Products.")
+
+
+class FacetsSerializer(serializers.Serializer[Facets]):
+    """Of each facet the values that products have, the most frequent first, 100 at most."""
+
+    category = FacetValueSerializer(many=True)
+    brand = FacetValueSerializer(many=True)
+    season = FacetValueSerializer(many=True)
+    colour = FacetValueSerializer(many=True)
+    tag = FacetValueSerializer(many=True)
+    price = PriceBandSerializer(many=True)
+
+
 class SearchSummarySerializer(RunSerializer):
     """A search as the history lists it."""
 
     query = QuerySerializer(allow_null=True)
     segment = serializers.CharField(source="segment.identifier", default=None, allow_null=True)
+    text = serializers.CharField(source="options.text", default="")
+    without = serializers.CharField(source="options.without", default="")
+    like = serializers.ListField(child=serializers.CharField(), source="options.like", default=list)
+    unlike = serializers.ListField(
+        child=serializers.CharField(), source="options.unlike", default=list
+    )
     limit = serializers.IntegerField(source="options.limit")
     box = serializers.ListField(
         child=serializers.FloatField(), source="options.box", allow_null=True
     )
     filters = FiltersSerializer(source="options.filters")
+    model = serializers.CharField(
+        source="embedder.name",
+        default=None,
+        allow_null=True,
+        help_text="The embedder that has answered; null before.",
+    )
     link = LinkField("search-detail", "pk")
 
     class Meta(RunSerializer.Meta):
@@ -339,9 +537,14 @@ class SearchSummarySerializer(RunSerializer):
             *RunSerializer.Meta.fields,
             "query",
             "segment",
+            "text",
+            "without",
+            "like",
+            "unlike",
             "limit",
             "box",
             "filters",
+            "model",
             "link",
         )
         read_only_fields = fields
@@ -349,7 +552,7 @@ class SearchSummarySerializer(RunSerializer):
 
 class SearchListSerializer(SearchSummarySerializer):
     found = serializers.IntegerField(help_text="Number of results.")
-    best = serializers.FloatField(allow_null=True, help_text="Similarity of the best result.")
+    best = serializers.FloatField(allow_null=True, help_text="Highest similarity of a result.")
 
     class Meta(SearchSummarySerializer.Meta):
         fields = (*SearchSummarySerializer.Meta.fields, "found", "best")
@@ -360,9 +563,10 @@ class SearchSerializer(SearchSummarySerializer):
     """A search with its results, best first."""
 
     results = serializers.SerializerMethodField()
+    facets = serializers.SerializerMethodField(help_text="Null unless they were asked for.")
 
     class Meta(SearchSummarySerializer.Meta):
-        fields = (*SearchSummarySerializer.Meta.fields, "results")
+        fields = (*SearchSummarySerializer.Meta.fields, "results", "facets")
         read_only_fields = fields
 
     @extend_schema_field(ResultSerializer(many=True))
@@ -370,15 +574,23 @@ class SearchSerializer(SearchSummarySerializer):
         found: Any = results.read(results.of_run(run))
         return ResultSerializer(found, many=True, context=self.context).data
 
+    @extend_schema_field(FacetsSerializer(allow_null=True))
+    def get_facets(self, run: Run) -> Any:
+        found = services.facets_of(run)
+        return None if found is None else FacetsSerializer(found).data
+
 
 class SimilarRequestSerializer(FiltersSerializer):
     """Parameters of a look for similar garments: how many, and the product filters."""
 
-    limit = limit_field()
+    limit = limit_field(default=USUAL_RESULTS)
+    model = model_field()
+    facets = facets_field()
 
 
 class SimilarSerializer(serializers.Serializer[Any]):
     results = ResultSerializer(many=True)
+    facets = FacetsSerializer(allow_null=True, help_text="Null unless they were asked for.")
 
 
 # --- Index ----------------------------------------------------------------------------------
@@ -393,6 +605,15 @@ class IndexStatusSerializer(serializers.Serializer[indexing.IndexStatus]):
     rebuild = RunSerializer(
         read_only=True, allow_null=True, help_text="The latest rebuild that was asked for."
     )
+
+
+class EmbedderIndexSerializer(serializers.Serializer[indexing.IndexStatus]):
+    """How fresh an embedder's index is."""
+
+    serving = serializers.CharField(allow_null=True, help_text="Name of the build in use.")
+    indexed = serializers.IntegerField(help_text="Vectors in that build.")
+    newer = serializers.IntegerField(help_text="Vectors since then, searched exactly.")
+    problem = serializers.CharField(allow_null=True)
 
 
 class IndexBuildSerializer(serializers.ModelSerializer[IndexBuild]):
@@ -411,6 +632,8 @@ class IndexBuildSerializer(serializers.ModelSerializer[IndexBuild]):
             "count",
             "size",
             "seconds",
+            "recall",
+            "search_ms",
             "problem",
             "is_serving",
             "created_at",
@@ -421,8 +644,51 @@ class IndexBuildSerializer(serializers.ModelSerializer[IndexBuild]):
         return services.is_serving(build)
 
 
+# --- Models ---------------------------------------------------------------------------------
+
+
+class DetectorSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    fingerprint = serializers.CharField(
+        allow_null=True, help_text="Hash of its weights; null if they are not there."
+    )
+    is_active = serializers.BooleanField()
+
+
+class FillingSerializer(RunSerializer):
+    """How far an embedder's description of the whole catalogue is."""
+
+
+class EmbedderSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField(help_text="What `model` of a search takes.")
+    fingerprint = serializers.CharField(
+        allow_null=True, help_text="Hash of its weights; null if they are not there."
+    )
+    dim = serializers.IntegerField(allow_null=True, help_text="Length of its vectors.")
+    is_active = serializers.BooleanField(help_text="Answers searches that ask for no other.")
+    is_installed = serializers.BooleanField(help_text="It can describe pictures here.")
+    is_kept = serializers.BooleanField(help_text="New garments are described by it.")
+    is_filled = serializers.BooleanField(help_text="A search may ask for it.")
+    takes_text = serializers.BooleanField(help_text="It describes words as well.")
+    described = serializers.IntegerField(help_text="Garments that it has described.")
+    total = serializers.IntegerField(help_text="Garments of the catalogue.")
+    index = EmbedderIndexSerializer(allow_null=True, help_text="Null if nothing is described.")
+    filling = FillingSerializer(allow_null=True, help_text="The latest that was asked for.")
+
+
+class ModelsSerializer(serializers.Serializer[Any]):
+    detectors = DetectorSerializer(many=True)
+    embedders = EmbedderSerializer(many=True)
+
+
 # --- Health ---------------------------------------------------------------------------------
 
 
 class HealthSerializer(serializers.Serializer[Any]):
     status = serializers.CharField()
+
+
+class ReadinessSerializer(HealthSerializer):
+    warm = serializers.BooleanField(
+        help_text="Whether the answering process has loaded its models ahead of the first search."
+    )

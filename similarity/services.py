@@ -4,43 +4,64 @@ call these. What takes long is left to a worker, which finds it by its row."""
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import io
 import logging
-from collections.abc import Mapping, Sequence
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.db import Error as DriverError
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
+from django.db.models import Case, When
 from django.utils import timezone
 from django_q.brokers import get_broker
 from django_q.tasks import async_task
+from PIL import Image
 
+from accounts import audit
 from accounts.models import User
+from accounts.services import preferences_of
+from catalog.facets import Facets
+from catalog.facets import count as count_facets
 from catalog.models import OriginalImage, Product, Segment
 from catalog.services import NewImage, Picture, add_images, keep_files
-from similarity import backends, indexing, pipeline
+from similarity import backends, indexing, intake, pipeline, serving
+from similarity.combined import Wish
 from similarity.engine import Box
 from similarity.engine.errors import BrokenBuild, EngineError, MissingWeights
-from similarity.engine.fetch import fetch
-from similarity.engine.images import encode_jpeg, open_stored, read_image
+from similarity.engine.images import crop, open_stored
 from similarity.errors import (
     AlreadyEnded,
     BadBox,
+    IdTaken,
     NotDescribed,
     NotRepeatable,
     OtherEmbedder,
     Refused,
-    UrlsOff,
 )
 from similarity.indexing import Neighbour
 from similarity.models import Embedder, Embedding, IndexBuild, Query, Run
+from similarity.prepared import Prepared
+from similarity.signals import swept
 
 logger = logging.getLogger("similarity.services")
+
+_WARM = threading.Event()
+
+NO_WISH = Wish()
+
+FORGOTTEN_AFTER = dt.timedelta(hours=1)
+"""A search that its asker wants no history of is there for so long, to be looked at and refined."""
+
+POLL_SECONDS = 0.05
+"""How often whoever waits for a run looks whether it has ended."""
 
 UNCLAIMED = dt.timedelta(seconds=30)
 """A pending run that no worker has claimed for so long is put into the queue once more."""
@@ -71,8 +92,7 @@ class Upload:
 
 def take_in(data: bytes) -> Picture:
     """Let the bytes of a picture through the intake; raises BadImage. Touches no database."""
-    image = read_image(data, backends.limits())
-    return Picture(hashlib.sha256(data).hexdigest(), encode_jpeg(image), image.width, image.height)
+    return intake.take_in(data)
 
 
 def start_upload(
@@ -83,10 +103,28 @@ def start_upload(
     owner: User | None = None,
     product: Product | None = None,
     queued: bool = True,
+    pk: uuid.UUID | None = None,
+    cut_out_by: str = "",
 ) -> Upload:
-    """Add a picture to the catalogue, as `start_uploads` does many."""
+    """Add a picture to the catalogue, as `start_uploads` does many.
+
+    `pk` is the id that its run is to have. Raises IdTaken if there is one of that id.
+    """
     new = NewImage(picture, source_name=source_name, product=product)
-    return start_uploads([new], source=source, owner=owner, queued=queued)[0]
+    how: dict[str, Any] = {
+        "source": source,
+        "owner": owner,
+        "queued": queued,
+        "cut_out_by": cut_out_by,
+    }
+    if pk is None:
+        return start_uploads([new], **how)[0]
+    try:
+        return start_uploads([new], pks=[pk], **how)[0]
+    except IntegrityError as error:
+        if Run.objects.filter(pk=pk).exists():
+            raise IdTaken("This id is taken. Give another.") from error
+        raise
 
 
 def start_uploads(
@@ -95,25 +133,53 @@ def start_uploads(
     source: OriginalImage.Source = OriginalImage.Source.UPLOAD,
     owner: User | None = None,
     queued: bool = True,
+    pks: Sequence[uuid.UUID] = (),
+    cut_out_by: str = "",
 ) -> list[Upload]:
     """Add pictures to the catalogue, each with a run that is to find and describe its garments.
 
     Bytes that are known give the image and the run that they have, which gets another chance if
-    it has failed. `queued=False` leaves the runs to the caller.
+    it has failed. `queued=False` leaves the runs to the caller; `pks` are ids for new ones.
+    `cut_out_by` names the detector whose crops the pictures are: each is one garment then, and
+    none is looked for.
     """
     keep_files(new)
+    return add_uploads(
+        new, source=source, owner=owner, queued=queued, pks=pks, cut_out_by=cut_out_by
+    )
+
+
+def add_uploads(
+    new: Sequence[NewImage],
+    *,
+    source: OriginalImage.Source = OriginalImage.Source.UPLOAD,
+    owner: User | None = None,
+    queued: bool = True,
+    pks: Sequence[uuid.UUID] = (),
+    cut_out_by: str = "",
+) -> list[Upload]:
+    """The same for pictures whose files are kept, inside of a transaction of the caller's."""
     with transaction.atomic():
         images = add_images(new, source=source, owner=owner)
         known = Run.objects.filter(
             kind=Run.Kind.UPLOAD, image__in=[image for image, is_new in images if not is_new]
         )
         runs = {run.image_id: run for run in known.order_by("created_at")}
+        ids = iter(pks)
         fresh = {
-            image.pk: Run(kind=Run.Kind.UPLOAD, image=image, requested_by=owner)
+            image.pk: Run(
+                id=next(ids, None) or uuid.uuid4(),
+                kind=Run.Kind.UPLOAD,
+                image=image,
+                requested_by=owner,
+                options={"cut_out_by": cut_out_by} if cut_out_by else {},
+            )
             for image, _ in images
             if image.pk not in runs
         }
         Run.objects.bulk_create(fresh.values())
+        if owner is not None:
+            _note([image for image, is_new in images if is_new], owner)
         if queued:
             for run in fresh.values():
                 enqueue(run)
@@ -122,6 +188,25 @@ def start_uploads(
     return [
         Upload(image, fresh.get(image.pk) or runs[image.pk], is_new) for image, is_new in images
     ]
+
+
+def upload_now(picture: Picture, **how: Any) -> Upload:
+    """The same for a client that waits: with light backends it is done when this returns."""
+    light = backends.detector().light and serving.are_all_light()
+    upload = start_upload(picture, queued=not light, **how)
+    if light:
+        pipeline.execute(upload.run.pk)
+        upload.run.refresh_from_db()
+    return upload
+
+
+def _note(images: Sequence[OriginalImage], owner: User) -> None:
+    """What somebody uploads stands in the audit log; what a command takes in does not."""
+
+    def told(image: OriginalImage) -> dict[str, Any]:
+        return {"identifier": (None, image.identifier), "product": (None, image.product_id)}
+
+    audit.note_all(images, audit.Action.CREATE, told, by=owner)
 
 
 def _want_again(run: Run, *, queued: bool) -> None:
@@ -148,8 +233,25 @@ def describe_again(image: OriginalImage, asked_by: User | None = None) -> Run:
         OriginalImage.objects.select_for_update().get(pk=image.pk)  # two who ask take turns
         if image.runs.under_way(Run.Kind.UPLOAD).exists():
             raise NotRepeatable("Its garments are being looked for already.")
-        run = Run.objects.create(kind=Run.Kind.UPLOAD, image=image, requested_by=asked_by)
+        before = image.runs.filter(kind=Run.Kind.UPLOAD).first()  # the latest: what was cut out
+        options = {} if before is None else before.options  # by somebody stays one garment
+        run = Run.objects.create(
+            kind=Run.Kind.UPLOAD, image=image, requested_by=asked_by, options=options
+        )
         enqueue(run)
+    return run
+
+
+def start_fetch(product: Product, url: str, position: int, asked_by: User | None = None) -> Run:
+    """Have a worker fetch a picture of a product, and describe it; raises UrlsOff."""
+    intake.refuse_urls_if_off()
+    run = Run.objects.create(
+        kind=Run.Kind.UPLOAD,
+        product=product,
+        requested_by=asked_by,
+        options={"url": url, "position": position},
+    )
+    enqueue(run)
     return run
 
 
@@ -158,86 +260,166 @@ def describe_again(image: OriginalImage, asked_by: User | None = None) -> Run:
 
 def fetch_image(url: str) -> bytes:
     """The bytes behind an address, if the shop allows fetching; raises UrlsOff, FetchRefused."""
-    if not settings.ALLOW_IMAGE_URLS:
-        raise UrlsOff("Searching by an image's address is switched off here. Send the image.")
-    return fetch(url, max_bytes=settings.MAX_UPLOAD_BYTES)
+    return intake.fetch_image(url)
 
 
 def keep_query(picture: Picture, owner: User | None) -> Query:
     """Keep a photo to search with, until it expires."""
+    lifetime = dt.timedelta(days=settings.QUERY_LIFETIME_DAYS)
     query = Query(
         sha256=picture.sha256,
         width=picture.width,
         height=picture.height,
         owner=owner,
-        expires_at=timezone.now() + dt.timedelta(days=settings.QUERY_LIFETIME_DAYS),
+        expires_at=_forgotten_at(owner) or timezone.now() + lifetime,
     )
     query.file.save(f"{query.pk}.jpg", ContentFile(picture.jpeg))
     return query
+
+
+def _forgotten_at(person: User | None) -> dt.datetime | None:
+    """When what somebody searches for now is to be forgotten; None if it is their history."""
+    if preferences_of(person).keeps_history:
+        return None
+    return timezone.now() + FORGOTTEN_AFTER
 
 
 def search(
     *,
     query: Query | None = None,
     segment: Segment | None = None,
+    wish: Wish = NO_WISH,
     limit: int,
     box: Sequence[float] | None = None,
     filters: Mapping[str, Any] | None = None,
+    model: str | None = None,
+    facets: bool = False,
     asked_by: User | None = None,
+    detect: bool | None = None,
+    pk: uuid.UUID | None = None,
 ) -> Run:
-    """Search with a photo, a box of it, or a known garment.
+    """Search with a photo, a box of it, or a known garment, with a wish, or with both.
+
+    `model` names another embedder than the serving one.
 
     A search that is fast enough is done when this returns; any other is left to a worker. The
-    first search with a photo also has its garments looked for. Raises MissingWeights, BadBox,
-    NotDescribed.
+    first search with a photo also has its garments looked for, unless `detect` or, where that is
+    not said, whoever asks does not want it. A `pk` that they have given before is that search.
+    Raises MissingWeights, BadBox, NotDescribed, ModelNotReady, IdTaken.
     """
+    if pk is not None and (known := known_run(pk, Run.Kind.SEARCH, asked_by)):
+        return known
+    embedder = serving.chosen(model)
     if query is not None and box is not None:
         box = _clamped(box, query)
     run = Run(
+        id=pk or uuid.uuid4(),
         kind=Run.Kind.SEARCH,
         query=query,
         segment=segment,
         requested_by=asked_by,
-        options={"limit": limit, "box": box, "filters": dict(filters or {})},
+        options={
+            "limit": limit,
+            "box": box,
+            "filters": dict(filters or {}),
+            "model": model,
+            "facets": facets,
+            **wish.options,
+        },
+        expires_at=_forgotten_at(asked_by),
     )
-    if query is None or backends.embedder().light:
-        pipeline.answer(run)
+    if not _needs_embedder(query, wish, embedder) or serving.backend_of(embedder).light:
+        run.embedder = embedder
+        run = _added(run, pipeline.answer)
     else:
-        indexing.serving_embedder()
-        _leave_to_worker(run)
-    if query is not None and query.detections is None and not _detecting(query):
-        _look_for_garments(query, asked_by)
+        run = _added(run, _leave_to_worker)
+    wants = preferences_of(asked_by).detects if detect is None else detect
+    if query is not None and wants:
+        look_for_garments(query, asked_by)
     return run
+
+
+def known_run(pk: uuid.UUID, kind: Run.Kind, asked_by: User | None) -> Run | None:
+    """The run of an id that a client gives, which it may have given before.
+
+    Raises IdTaken if it is another person's, or of another kind.
+    """
+    run = Run.objects.filter(pk=pk).select_related("query", "segment", "image").first()
+    asker = None if asked_by is None else asked_by.pk
+    if run is not None and (run.kind, run.requested_by_id) != (kind, asker):
+        raise IdTaken("This id is taken. Give another.")
+    return run
+
+
+def _added(run: Run, add: Callable[[Run], None]) -> Run:
+    """A run that is added so; if somebody was faster with its id, that one."""
+    try:
+        add(run)
+    except IntegrityError:
+        known = known_run(run.pk, Run.Kind(run.kind), run.requested_by)
+        if known is None:
+            raise
+        return known
+    return run
+
+
+def _needs_embedder(query: Query | None, wish: Wish, embedder: Embedder) -> bool:
+    """Whether a search has the embedder describe something: a photo, or words if it can."""
+    if query is not None:
+        return True
+    return wish.has_words and backends.text_side(serving.backend_of(embedder)) is not None
 
 
 def search_photo(
     data: bytes,
     *,
     box: Sequence[float] | None = None,
+    model: str | None = None,
     asked_by: User | None = None,
+    pk: uuid.UUID | None = None,
     **how: Any,
 ) -> Run:
     """Search with a new photo. Raises BadImage, and what `search` does: before it is kept."""
+    if pk is not None and (known := known_run(pk, Run.Kind.SEARCH, asked_by)):
+        return known
     picture = take_in(data)
-    indexing.serving_embedder()
+    serving.chosen(model)
     if box is not None:
         box = _clamped(box, picture)
-    return search(query=keep_query(picture, asked_by), box=box, asked_by=asked_by, **how)
+    query = keep_query(picture, asked_by)
+    run = search(query=query, box=box, model=model, asked_by=asked_by, pk=pk, **how)
+    if run.query_id != query.pk:  # the same id came twice at once, and the other was faster
+        query.delete()
+    return run
 
 
 def _leave_to_worker(run: Run) -> None:
-    run.save()
-    enqueue(run)
+    with transaction.atomic():
+        run.save(force_insert=True)
+        enqueue(run)
 
 
-def _look_for_garments(query: Query, asked_by: User | None) -> None:
-    run = Run(kind=Run.Kind.DETECT, query=query, requested_by=asked_by)
-    if backends.detector().light:
-        run.save()
-        pipeline.execute(run.pk)
-        query.refresh_from_db(fields=["detections"])
-    else:
+def look_for_garments(query: Query, asked_by: User | None) -> Run | None:
+    """Have the garments of a photo looked for, unless that was done; the run that is at it.
+
+    With a light detector it has ended when this returns.
+    """
+    if query.detections is not None:
+        return None
+    return query.runs.under_way(Run.Kind.DETECT).first() or _detection(query, asked_by)
+
+
+def _detection(query: Query, asked_by: User | None, pk: uuid.UUID | None = None) -> Run:
+    run = Run(id=pk or uuid.uuid4(), kind=Run.Kind.DETECT, query=query, requested_by=asked_by)
+    if not backends.detector().light:
         _leave_to_worker(run)
+        return run
+    with transaction.atomic():
+        run.save(force_insert=True)
+    pipeline.execute(run.pk)
+    query.refresh_from_db(fields=["detections"])
+    run.refresh_from_db()
+    return run
 
 
 def _clamped(box: Sequence[float], picture: Picture | Query) -> list[float]:
@@ -250,22 +432,99 @@ def _clamped(box: Sequence[float], picture: Picture | Query) -> list[float]:
     return list(inside.edges)
 
 
-def _detecting(query: Query) -> bool:
-    return query.runs.under_way(Run.Kind.DETECT).exists()
-
-
 def similar(
-    segment: Segment, *, limit: int, filters: Mapping[str, Any] | None = None
+    segment: Segment,
+    *,
+    limit: int,
+    filters: Mapping[str, Any] | None = None,
+    model: str | None = None,
 ) -> list[Neighbour]:
-    """What is most like a known garment; leaves no trace. Raises NotDescribed."""
-    embedder = indexing.serving_embedder()
+    """What is most like a known garment; leaves no trace. Raises NotDescribed, ModelNotReady."""
+    embedder = serving.chosen(model)
     return indexing.nearest(
         embedder,
         pipeline.segment_vector(segment.pk, embedder),
         limit=limit,
         products=pipeline.chosen_products(dict(filters or {})),
-        leave_out=segment,
+        colours=pipeline.chosen_colours(dict(filters or {})),
+        leave_out=[segment],
     )
+
+
+def goes_with(
+    segment: Segment, seen_with: Sequence[Segment], *, limit: int, kinds: int
+) -> list[tuple[Segment, list[Neighbour]]]:
+    """What the shop has like the garments that are worn with one: complete the look.
+
+    Of `seen_with` (garments of the same product's pictures) the surest of each other label
+    counts, at most `kinds` of them; each with up to `limit` products, none of them its own.
+    What has not been described, or finds nothing, is left out.
+    """
+    surest: dict[str, Segment] = {}
+    for other in sorted(seen_with, key=lambda one: (-one.score, one.pk)):
+        if other.label != segment.label:
+            surest.setdefault(other.label, other)
+    looks: list[tuple[Segment, list[Neighbour]]] = []
+    for other in list(surest.values())[:kinds]:
+        with suppress(NotDescribed):
+            if found := similar(other, limit=limit):
+                looks.append((other, found))
+    return looks
+
+
+def outfit(query: Query, *, limit: int) -> list[list[Neighbour]]:
+    """What the shop has like each garment that was found in a photo, in their order.
+
+    Computed at once, so for light embedders alone, and leaves no trace.
+    """
+    boxes = [Box(*found["box"]) for found in query.detections or []]
+    picture = pipeline.stored(query.file)
+    embedder = serving.serving_embedder()
+    vectors = serving.backend_of(embedder).embed([crop(picture, box) for box in boxes])
+    return [indexing.nearest(embedder, vector, limit=limit) for vector in vectors]
+
+
+MOST_PICTURES = 20
+"""So many of a product's pictures are looked at for products like it."""
+
+
+def similar_products(
+    product: Product, *, limit: int, filters: Mapping[str, Any] | None = None
+) -> list[Neighbour]:
+    """The products most like one, in the order of the best of its pictures; leaves no trace.
+
+    Each picture speaks by its best garment. Raises NotDescribed if none has been described.
+    """
+    embedder = serving.serving_embedder()
+    rows = VECTORS(product.pk, embedder.pk)
+    best = {image: vector for image, vector in reversed(rows)}  # noqa: C416  (rows are tuples)
+    if not best:
+        raise NotDescribed("This product has no described picture yet.")
+    return indexing.nearest_to_any(
+        embedder,
+        np.stack(list(best.values())[-MOST_PICTURES:]),
+        limit=limit,
+        products=pipeline.chosen_products(dict(filters or {})),
+        colours=pipeline.chosen_colours(dict(filters or {})),
+        own=[("product", product.pk)],
+    )
+
+
+VECTORS = Prepared(
+    lambda product, embedder: (
+        Embedding.objects.filter(segment__image__product=product, embedder=embedder)
+        .order_by("segment__image__position", "segment__image", "segment__number")
+        .values_list("segment__image", "vector")
+    )
+)
+"""Of a product's garments, with their images, in their order."""
+
+
+def facets_of(run: Run) -> Facets | None:
+    """The facets of a search that asked for them, as they are now; None before it is done."""
+    if run.state != Run.State.DONE or not run.options.get("facets"):
+        return None
+    return count_facets(run.options.get("filters") or {})
 
 
 def find_similar(data: bytes, *, limit: int) -> list[Neighbour]:
@@ -273,10 +532,23 @@ def find_similar(data: bytes, *, limit: int) -> list[Neighbour]:
 
     The picture goes the way that an uploaded one goes, through its stored JPEG.
     """
-    embedder = indexing.serving_embedder()
+    embedder = serving.serving_embedder()
     picture = open_stored(io.BytesIO(take_in(data).jpeg))
-    vector = backends.embedder().embed([picture])[0]
+    vector = serving.backend_of(embedder).embed([picture])[0]
     return indexing.nearest(embedder, vector, limit=limit)
+
+
+def split_photo(data: bytes, *, asked_by: User | None = None, pk: uuid.UUID | None = None) -> Run:
+    """Have the garments of a new photo looked for, and nothing else; raises BadImage, IdTaken.
+
+    The photo is there until the caller deletes the run's query, so no id is good twice.
+    """
+    query = keep_query(take_in(data), asked_by)
+    try:
+        return _detection(query, asked_by, pk)
+    except IntegrityError as error:
+        query.delete()
+        raise IdTaken("This id is taken. Give another.") from error
 
 
 def forget_search(run: Run) -> None:
@@ -287,12 +559,28 @@ def forget_search(run: Run) -> None:
         query.delete()
 
 
+def forget_searches(person: User) -> None:
+    """Delete all that somebody has searched for, and the photos with it."""
+    with transaction.atomic():
+        searches = Run.objects.filter(kind__in=[Run.Kind.SEARCH, Run.Kind.DETECT])
+        searches.filter(requested_by=person).delete()
+        Query.objects.filter(owner=person).delete()
+
+
+KNOWN = Segment.objects.select_related("image").only("identifier", "image__product")
+"""Garments with all that a search by one of them needs to know of it."""
+
+
 def main_segment(product: Product) -> Segment:
-    """The garment that stands for a product: the best of its first picture that has one."""
+    """The garment that stands for a product: the best of its first picture that has one.
+
+    Where there is none in any of them, its first picture as a whole.
+    """
+    nothing_found = Case(When(detector=Segment.NOTHING_FOUND, then=1), default=0)
     segment = (
         Segment.objects.filter(image__product=product)
         .select_related("image__product")
-        .order_by("image__position", "image_id", "number")
+        .order_by(nothing_found, "image__position", "image_id", "number")
         .first()
     )
     if segment is None:
@@ -313,12 +601,21 @@ def cancel(run: Run) -> None:
             pipeline.discard(run)
 
 
+def wait_for(run: Run, seconds: float) -> None:
+    """Return when a run has ended or is to stop, or the time is up."""
+    deadline = time.monotonic() + seconds
+    while not (run.has_ended or run.cancel_requested) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+        run.refresh_from_db()
+
+
 def run_again(run: Run, *, queued: bool = True) -> None:
     """Give a run that has failed or was cancelled another chance.
 
     `queued=False` leaves it to the caller.
     """
-    if run.kind == Run.Kind.UPLOAD and run.image is None:
+    may_fetch = run.product_id is not None and "url" in run.options
+    if run.kind == Run.Kind.UPLOAD and run.image is None and not may_fetch:
         raise NotRepeatable("The image is gone. Upload it again.")
     with transaction.atomic():
         if not Run.objects.reset(run.pk):
@@ -343,13 +640,16 @@ def sweep() -> Swept:
 
     The queue may lose a message or a worker its life; a run's row loses nothing.
     """
-    given_back, failed = _sweep_lost()
+    with audit.quietly():
+        given_back, failed = _sweep_lost()
     # A run may wait because many wait before it. Only an empty queue has lost its message.
     waiting = [] if get_broker().queue_size() else list(Run.objects.waiting(UNCLAIMED))
     for run in waiting:
         Run.objects.filter(pk=run.pk).update(queued_at=timezone.now())
         enqueue(run)
+    Run.objects.filter(expires_at__lt=timezone.now()).delete()
     _, expired = Query.objects.filter(expires_at__lt=timezone.now()).delete()
+    swept.send(sender=Run)
     return Swept(given_back, failed, len(waiting), expired.get(Query._meta.label, 0))
 
 
@@ -368,6 +668,12 @@ def _sweep_lost() -> tuple[int, int]:
     return given_back, failed
 
 
+def go_on(pk: uuid.UUID) -> None:
+    """Put a filling that has given way into the queue again, behind whatever waits."""
+    for run in Run.objects.filter(pk=pk, kind=Run.Kind.FILL, state=Run.State.PENDING):
+        enqueue(run)
+
+
 def is_stalled() -> bool:
     """Whether runs wait while no worker has reported of any for a while."""
     return (
@@ -381,21 +687,33 @@ def is_stalled() -> bool:
 # --- Index ----------------------------------------------------------------------------------
 
 
-def start_rebuild(asked_by: User | None = None) -> Run:
-    """Have a worker build the index anew; a rebuild that is under way is the one."""
-    embedder = indexing.serving_embedder()
+def start_rebuild(asked_by: User | None = None, *, of: Embedder | None = None) -> Run:
+    """Have a worker build the index anew, of the serving embedder or another one.
+
+    A rebuild that is under way is the one.
+    """
+    embedder = of or serving.serving_embedder()
     with transaction.atomic():
         Embedder.objects.select_for_update().get(pk=embedder.pk)  # two who ask take turns
-        run = Run.objects.under_way(Run.Kind.REBUILD).first()
+        run = Run.objects.under_way(Run.Kind.REBUILD).filter(embedder=embedder).first()
         if run is None:
-            run = Run.objects.create(kind=Run.Kind.REBUILD, requested_by=asked_by)
+            run = Run.objects.create(
+                kind=Run.Kind.REBUILD, embedder=embedder, requested_by=asked_by
+            )
             enqueue(run)
     return run
 
 
 def is_serving(build: IndexBuild) -> bool:
     """Whether that is the build which answers searches."""
-    return build.embedder_id == indexing.serving_embedder().pk and indexing.is_serving(build)
+    return indexing.is_serving(build) and build.embedder_id == serving.serving_embedder().pk
+
+
+def is_active(embedder: Embedder) -> bool:
+    """Whether that is the embedder which answers searches, its weights being there."""
+    with suppress(EngineError):
+        return embedder == serving.serving_embedder()
+    return False
 
 
 REST = dt.timedelta(minutes=10)
@@ -403,16 +721,23 @@ REST = dt.timedelta(minutes=10)
 
 
 def rebuild_if_needed() -> Run | None:
-    """Have the index rebuilt once too many vectors are newer than it, or it is broken.
+    """Have an index rebuilt once too many vectors are newer than it, or it is broken.
 
-    Not right after a rebuild that failed, nor while an earlier build serves by somebody's wish.
+    The serving embedder's comes before those of others that are kept filled. Not right after a
+    rebuild that failed, nor while an earlier build serves by somebody's wish.
     """
-    status = indexing.status(indexing.serving_embedder())
-    latest = Run.objects.filter(kind=Run.Kind.REBUILD).first()
+    needing = (embedder for embedder in serving.describing() if _needs_rebuild(embedder))
+    embedder = next(needing, None)
+    return None if embedder is None else start_rebuild(of=embedder)
+
+
+def _needs_rebuild(embedder: Embedder) -> bool:
+    if Run.objects.under_way(Run.Kind.FILL).filter(embedder=embedder).exists():
+        return False  # that ends with a build
+    status = indexing.status(embedder)
+    latest = Run.objects.filter(kind=Run.Kind.REBUILD, embedder=embedder).first()
     rests = latest and latest.finished_at and latest.finished_at > timezone.now() - REST
-    if not status.needs_rebuild or rests or (status.is_rolled_back and not status.problem):
-        return None
-    return start_rebuild()
+    return status.needs_rebuild and not rests and not (status.is_rolled_back and not status.problem)
 
 
 def roll_back(build: IndexBuild) -> None:
@@ -420,9 +745,11 @@ def roll_back(build: IndexBuild) -> None:
 
     Raises OtherEmbedder, BrokenBuild if it is damaged or gone, BuildInProgress.
     """
-    if build.embedder_id != indexing.serving_embedder().pk:
+    if build.embedder_id != serving.serving_embedder().pk:
         raise OtherEmbedder("This build is of another embedder than the one that serves.")
+    before = indexing.status(build.embedder).serving
     indexing.activate(build)
+    audit.note(build, {"serving": (before, build.name)})
 
 
 # --- Health ---------------------------------------------------------------------------------
@@ -445,6 +772,27 @@ def readiness() -> dict[str, str]:
     return {}
 
 
+def warm_up(*, light_only: bool = False) -> None:
+    """Load the configured models, or those that a web process uses, and have each work once.
+
+    Raises what they raise, MissingWeights for one. Never call it before a fork.
+    """
+    picture = Image.new("RGB", (224, 224), "white")
+    detector = backends.detector()
+    if detector.light or not light_only:
+        detector.detect(picture)
+    for embedder in [serving.serving_embedder()] if light_only else serving.describing():
+        backend = serving.backend_of(embedder)
+        if backend.light or not light_only:
+            backend.embed([picture])
+    _WARM.set()
+
+
+def is_warm() -> bool:
+    """Whether this process has warmed up: the next search waits for no model."""
+    return _WARM.is_set()
+
+
 def probe_queue() -> None:
     """Raises ConnectionError if the queue cannot be reached."""
     try:
@@ -460,19 +808,20 @@ def _probe_database() -> None:
 
 def probe_models() -> None:
     """Raises MissingWeights, or what else keeps the configured models from being used."""
-    missing = [*backends.detector().missing(), *backends.embedder().missing()]
+    embedder = backends.embedder(serving.serving_name())
+    missing = [*backends.detector().missing(), *embedder.missing()]
     if missing:
         raise MissingWeights(" ".join(missing))
 
 
 def _probe_index() -> None:
     """Search for real: a build may look whole and yet not answer."""
-    embedder = indexing.serving_embedder()
+    embedder = serving.serving_embedder()
     known = Embedding.objects.filter(embedder=embedder).last()
     if known is None and Segment.objects.exists():
         raise NotDescribed(
-            f"No garment of the catalogue has been described by {embedder}. Have the images' "
-            "garments found again in the admin, or go back to the embedder before."
+            f"No garment of the catalogue has been described by {embedder}. "
+            f"Run: manage.py embed_catalogue --embedder {embedder.name}"
         )
     if known is not None and not indexing.nearest(embedder, known.vector, limit=1):
         raise BrokenBuild("The index finds nothing, though there are garments to be found.")

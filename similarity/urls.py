@@ -13,8 +13,10 @@ router.register("queries", views.QueryViewSet, basename="query")
 router.register("index/builds", views.IndexBuildViewSet, basename="index-build")
 
 urlpatterns = [
+    path("export/", views.ExportView.as_view(), name="export"),
     path("index/", views.IndexView.as_view(), name="index"),
     path("index/rebuild/", views.RebuildView.as_view(), name="index-rebuild"),
+    path("models/", views.ModelsView.as_view(), name="models"),
     path("health/live", views.LiveView.as_view(), name="health-live"),
     path("health/ready", views.ReadyView.as_view(), name="health-ready"),
     *router.urls,

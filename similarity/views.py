@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import time
+import uuid
 from typing import Any
 
-from django.db.models import Count, Max, QuerySet
-from django.http import HttpRequest, HttpResponseBase
+from django.db.models import QuerySet
+from django.http import FileResponse, HttpRequest, HttpResponseBase
+from django.utils.cache import add_never_cache_headers
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.decorators import action
@@ -15,21 +17,30 @@ from rest_framework.generics import get_object_or_404
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
-from accounts.permissions import MaySearch, needs
-from catalog.models import Product
+from accounts.idempotency import PARAMETER, Idempotent
+from accounts.models import User
+from accounts.permissions import IsPerson, MaySearch, needs
+from accounts.throttles import RequestThrottle, SearchThrottle
+from catalog import facets
+from catalog.models import Product, Segment
 from catalog.views import PICTURE, AnyAccept, picture_response
 from catalog.views import SegmentViewSet as CatalogSegmentViewSet
-from similarity import indexing, results, services
+from similarity import indexing, results, services, serving, switching
 from similarity.engine.errors import BadImage
+from similarity.export import export
+from similarity.filters import SearchFilter
 from similarity.models import IndexBuild, Query, Run
 from similarity.serializers import (
     HealthSerializer,
     IndexBuildSerializer,
     IndexStatusSerializer,
+    ModelsSerializer,
     Photo,
     QuerySerializer,
+    ReadinessSerializer,
     RunSerializer,
     SearchFormSerializer,
     SearchListSerializer,
@@ -43,9 +54,6 @@ from similarity.serializers import (
     UploadSerializer,
     photo_bytes,
 )
-
-POLL_SECONDS = 0.05
-"""How often a waiting request looks whether its run has ended."""
 
 
 def asker(request: HttpRequest | Request) -> Any:
@@ -68,7 +76,7 @@ class RunActions(viewsets.GenericViewSet[Run]):
 # --- Uploads --------------------------------------------------------------------------------
 
 
-class UploadViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, RunActions):
+class UploadViewSet(Idempotent, mixins.ListModelMixin, mixins.RetrieveModelMixin, RunActions):
     """Pictures on their way into the catalogue. The list holds one's own; staff see all."""
 
     queryset = Run.objects.filter(kind=Run.Kind.UPLOAD)
@@ -78,13 +86,17 @@ class UploadViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, RunActions
     permission_classes = [needs("catalog.add_originalimage")]
 
     def get_queryset(self) -> QuerySet[Run]:
-        uploads = super().get_queryset().select_related("image")
+        uploads = super().get_queryset().select_related("image__product")
+        uploads = uploads.prefetch_related("image__earlier_lookalikes__earlier")
+        if self.action == "cancel" and not self.request.user.has_perm("similarity.change_run"):
+            return uploads.filter(requested_by=self.request.user.pk)
         # Bytes that are known lead to the run of whoever sent them first.
         if self.action != "list" or self.request.user.has_perm("similarity.view_run"):
             return uploads
         return uploads.filter(requested_by=self.request.user.pk)
 
     @extend_schema(
+        parameters=[PARAMETER],
         request={
             "application/json": UploadRequestSerializer,
             "multipart/form-data": UploadFormSerializer,
@@ -96,11 +108,12 @@ class UploadViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, RunActions
         asked = UploadRequestSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         photos, product = asked.validated_data["images"], asked.validated_data.get("product")
+        pk = asked.validated_data.get("id")
         uploads: list[Run] = []
         rejected: list[Any] = []
         for index, photo in enumerate(photos):
             try:
-                uploads.append(start_upload(photo, product, request))
+                uploads.append(start_upload(photo, product, request, pk))
             except BadImage as error:
                 if len(photos) == 1:
                     raise
@@ -121,13 +134,22 @@ class UploadViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, RunActions
         return Response(self.get_serializer(run).data, status=202)
 
 
-def start_upload(photo: Photo, product: Product | None, request: Request) -> Run:
-    """Add one picture as it was sent, and say with its run whether it is new; raises BadImage."""
+def start_upload(
+    photo: Photo, product: Product | None, request: Request, pk: uuid.UUID | None = None
+) -> Run:
+    """Add one picture as it was sent, and say with its run whether it is new.
+
+    Raises BadImage; IdTaken for a `pk` that is another's.
+    """
+    if pk is not None and (known := services.known_run(pk, Run.Kind.UPLOAD, asker(request))):
+        known.is_new = False  # type: ignore[attr-defined]
+        return known
     upload = services.start_upload(
         services.take_in(photo_bytes(photo)),
         source_name=getattr(photo, "name", None) or "",
         owner=asker(request),
         product=product,
+        pk=pk,
     )
     upload.run.is_new = upload.is_new  # type: ignore[attr-defined]
     return upload.run
@@ -146,20 +168,22 @@ class SearchViewSet(
 
     queryset = Run.objects.filter(kind=Run.Kind.SEARCH)
     serializer_class = SearchSerializer
-    filterset_fields = ("state",)
+    filterset_class = SearchFilter
     ordering_fields = ("created_at",)
     permission_classes = [MaySearch]
 
     def get_queryset(self) -> QuerySet[Run]:
         runs = Run.objects.filter(kind=Run.Kind.SEARCH).visible_to(self.request.user)
-        runs = runs.select_related("query", "segment")
+        runs = runs.select_related("query", "segment", "embedder")
         if self.action != "list":
             return runs
         if self.request.user.is_anonymous:
             raise NotAuthenticated
-        runs = runs.filter(requested_by=self.request.user.pk)
-        runs = runs.annotate(found=Count("hits"), best=Max("hits__similarity"))
-        return runs.order_by("-created_at", "-pk")  # Django drops Meta.ordering when it groups
+        return runs.history(self.request.user)
+
+    def get_throttles(self) -> list[BaseThrottle]:
+        starts = [SearchThrottle()] if self.action == "create" else []
+        return [*super().get_throttles(), *starts]
 
     def get_serializer_class(self) -> Any:
         return SearchListSerializer if self.action == "list" else SearchSerializer
@@ -176,18 +200,36 @@ class SearchViewSet(
         asked = SearchRequestSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         run = asked.save(asked_by=asker(request))
-        self._await(run, asked.validated_data["wait"])
+        services.wait_for(run, asked.validated_data["wait"])
         return Response(self.get_serializer(run).data, status=201 if run.has_ended else 202)
-
-    def _await(self, run: Run, seconds: float) -> None:
-        """Return when the run has ended, or the time is up."""
-        deadline = time.monotonic() + seconds
-        while not run.has_ended and time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
-            run.refresh_from_db()
 
     def perform_destroy(self, instance: Run) -> None:
         services.forget_search(instance)
+
+    @extend_schema(request=None, responses={204: None}, filters=False)
+    @action(detail=False, methods=["post"], pagination_class=None, filter_backends=[])
+    def clear(self, request: Request) -> Response:
+        """Delete all of one's own searches, and the photos with them."""
+        if (person := asker(request)) is None:
+            raise NotAuthenticated
+        services.forget_searches(person)
+        return Response(status=204)
+
+
+class ExportView(APIView):
+    permission_classes = [IsPerson]
+    content_negotiation_class = AnyAccept
+
+    @extend_schema(responses={(200, "application/zip"): OpenApiTypes.BINARY})
+    def get(self, request: Request) -> HttpResponseBase:
+        """All that is kept about whoever asks: account, searches, photos, uploads (ZIP)."""
+        return export_response(asker(request))
+
+
+def export_response(person: User) -> HttpResponseBase:
+    response = FileResponse(export(person), as_attachment=True, filename="fashionsim.zip")
+    add_never_cache_headers(response)
+    return response
 
 
 class QueryViewSet(mixins.RetrieveModelMixin, viewsets.GenericViewSet[Query]):
@@ -200,6 +242,18 @@ class QueryViewSet(mixins.RetrieveModelMixin, viewsets.GenericViewSet[Query]):
     def get_object(self) -> Query:
         return get_object_or_404(Query.objects.visible_to(self.request.user), pk=self.kwargs["pk"])
 
+    def get_throttles(self) -> list[BaseThrottle]:
+        starts = [SearchThrottle()] if self.action == "detect" else []
+        return [*super().get_throttles(), *starts]
+
+    @extend_schema(request=None)
+    @action(detail=True, methods=["post"])
+    def detect(self, request: Request, **_: Any) -> Response:
+        """Have its garments looked for, unless they were; they are there now or a little later."""
+        query = self.get_object()
+        services.look_for_garments(query, asker(request))
+        return Response(self.get_serializer(query).data)
+
     @PICTURE
     @action(detail=True, content_negotiation_class=AnyAccept)
     def file(self, request: Request, **_: Any) -> HttpResponseBase:
@@ -208,24 +262,37 @@ class QueryViewSet(mixins.RetrieveModelMixin, viewsets.GenericViewSet[Query]):
         return picture_response(request, str(query.file.name), query.sha256[:16], public=False)
 
 
+PARAMETERS = SimilarRequestSerializer()
+
+
 class SegmentViewSet(CatalogSegmentViewSet):
     """Garments found in the pictures, and what looks like them."""
+
+    def get_queryset(self) -> QuerySet[Segment]:
+        return services.KNOWN.all() if self.action == "similar" else super().get_queryset()
 
     @extend_schema(
         parameters=[SimilarRequestSerializer],
         responses=SimilarSerializer,
         filters=False,
     )
-    @action(detail=True, permission_classes=[MaySearch], pagination_class=None, filter_backends=[])
+    @action(
+        detail=True,
+        permission_classes=[MaySearch],
+        throttle_classes=[RequestThrottle, SearchThrottle],
+        pagination_class=None,
+        filter_backends=[],
+    )
     def similar(self, request: Request, **_: Any) -> Response:
         """The products most like this garment, best first, its own left out."""
-        options = SimilarRequestSerializer(data=request.query_params)
-        options.is_valid(raise_exception=True)
-        filters = dict(options.validated_data)
-        limit = filters.pop("limit")
-        neighbours = services.similar(self.get_object(), limit=limit, filters=filters)
+        filters = PARAMETERS.run_validation(request.query_params)
+        how = {"limit": filters.pop("limit"), "model": filters.pop("model", None)}
+        with_facets = filters.pop("facets")
+        neighbours = services.similar(self.get_object(), filters=filters, **how)
+        counts = facets.count(filters) if with_facets else None
         answer = SimilarSerializer(
-            {"results": results.read(neighbours)}, context=self.get_serializer_context()
+            {"results": results.read(neighbours), "facets": counts},
+            context=self.get_serializer_context(),
         )
         return Response(answer.data)
 
@@ -240,7 +307,7 @@ class IndexView(APIView):
 
     @extend_schema(responses=IndexStatusSerializer)
     def get(self, request: Request) -> Response:
-        status = IndexStatusSerializer(indexing.status(indexing.serving_embedder())).data
+        status = IndexStatusSerializer(indexing.status(serving.serving_embedder())).data
         latest = Run.objects.filter(kind=Run.Kind.REBUILD).first()
         return Response({**status, "rebuild": latest and RunSerializer(latest).data})
 
@@ -272,6 +339,19 @@ class IndexBuildViewSet(viewsets.ReadOnlyModelViewSet[IndexBuild]):
         return Response(self.get_serializer(build).data)
 
 
+# --- Models ---------------------------------------------------------------------------------
+
+
+class ModelsView(APIView):
+    permission_classes = [AllowAny]
+
+    @extend_schema(responses=ModelsSerializer)
+    def get(self, request: Request) -> Response:
+        """The detectors and embedders that there are, and how much each has described."""
+        found = {"detectors": switching.detectors(), "embedders": switching.embedders()}
+        return Response(ModelsSerializer(found).data)
+
+
 # --- Health ---------------------------------------------------------------------------------
 
 
@@ -283,6 +363,7 @@ class NotReady(APIException):
 class LiveView(APIView):
     permission_classes = [AllowAny]
     authentication_classes: list[Any] = []
+    throttle_classes: list[Any] = []
 
     @extend_schema(responses=HealthSerializer)
     def get(self, request: Request) -> Response:
@@ -293,10 +374,11 @@ class LiveView(APIView):
 class ReadyView(APIView):
     permission_classes = [AllowAny]
     authentication_classes: list[Any] = []
+    throttle_classes: list[Any] = []
 
-    @extend_schema(responses=HealthSerializer)
+    @extend_schema(responses=ReadinessSerializer)
     def get(self, request: Request) -> Response:
         """Whether a search would be answered: database, models and index. Otherwise 503."""
         if reasons := services.readiness():
             raise NotReady(" ".join(f"{part}: {reason}" for part, reason in reasons.items()))
-        return Response({"status": "ok"})
+        return Response({"status": "ok", "warm": services.is_warm()})

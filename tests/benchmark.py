@@ -1,6 +1,7 @@
 """`make benchmark`: figures of speed and memory, each beside a baseline of the same run.
 
     python -m tests.benchmark [--items 100000] [--photos 300]
+    python -m tests.benchmark --models     the networks alone, against the plain libraries
 
 Machines are shared and noisy: read the ratios, and the medians rather than single times.
 """
@@ -25,7 +26,9 @@ import tests.environment  # noqa: F401  (a data folder of its own; before Django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fashionsim.settings")
 os.environ["LOG_LEVEL"] = "ERROR"
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as workers have it; torch reads it
 os.environ["ALLOWED_HOSTS"] = "testserver"
+os.environ |= {"THROTTLE_STRANGERS": "", "THROTTLE_PEOPLE": "", "THROTTLE_SEARCHES": ""}
 
 import django
 
@@ -40,9 +43,10 @@ from PIL import Image
 from rest_framework.test import APIClient
 
 from catalog.models import Category, OriginalImage, Product, Segment
-from similarity import backends, indexing, services
+from similarity import backends, indexing, services, serving
 from similarity.engine import load
 from similarity.models import Embedding
+from tests.benchmark_models import benchmark_models
 from tests.engine.tiny_models import write_resnet50
 from tests.pictures import encoded, picture
 
@@ -79,7 +83,7 @@ def clustered(n: int, seed: int = 1) -> np.ndarray:
 @transaction.atomic
 def fill(n: int) -> None:
     """A catalogue of n garments, one to a product, described by the serving embedder."""
-    embedder = indexing.serving_embedder()
+    embedder = serving.serving_embedder()
     categories = [Category.objects.create(name=f"c{i}", slug=f"c{i}") for i in range(10)]
     vectors = clustered(n)
     for start in range(0, n, CHUNK):
@@ -178,7 +182,7 @@ def searching() -> Iterator[list[float]]:
 
 def benchmark_searches(n: int) -> None:
     client = APIClient()
-    embedder = indexing.serving_embedder()
+    embedder = serving.serving_embedder()
     vectors = np.stack([v for _, batch in indexing.stored_vectors(embedder) for v in batch])
     random = np.random.default_rng(2)
 
@@ -197,11 +201,17 @@ def benchmark_searches(n: int) -> None:
         "POST searches/ by segment": lambda: ok(
             client.post("/api/v1/searches/", {"segment": anyone()}, format="json")
         ),
+        "the same, filtered to 50 %": lambda: ok(
+            client.get(f"/api/v1/segments/{anyone()}/similar/?price_max=150")
+        ),
         "the same, filtered to 10 %": lambda: ok(
             client.get(f"/api/v1/segments/{anyone()}/similar/?category=c3")
         ),
         "the same, filtered to 1 %": lambda: ok(
             client.get(f"/api/v1/segments/{anyone()}/similar/?brand=b42")
+        ),
+        "the same, with facets": lambda: ok(
+            client.get(f"/api/v1/segments/{anyone()}/similar/?brand=b42&facets=true")
         ),
     }.items():
         took = median_ms(act)
@@ -277,7 +287,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--photos", type=int, default=1500)
+    parser.add_argument("--models", action="store_true", help="the networks alone")
+    parser.add_argument("--pairs", type=int, default=5, help="of each comparison of networks")
+    parser.add_argument("--threads", type=int, default=2, help="that a network computes in")
     options = parser.parse_args()
+    if options.models:
+        benchmark_models(options.pairs, options.threads)
+        return
     call_command("migrate", verbosity=0)
     started = time.perf_counter()
     fill(options.items)
@@ -291,6 +307,7 @@ def main() -> None:
     settings.MODELS_DIR.mkdir()
     write_resnet50(settings.MODELS_DIR)
     benchmark_embedders()
+    benchmark_models(options.pairs, options.threads)
     benchmark_ingest(options.photos)
 
 

@@ -10,10 +10,12 @@ import pytest
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
+from django.db.migrations import RunPython
 from rest_framework.test import APIClient
 
-from accounts import roles
+from accounts import keys, roles
 from similarity import backends, indexing
+from tests.loopback import serving
 from tests.scratch import migrated, open_shop  # noqa: F401  (fixtures)
 
 
@@ -22,6 +24,8 @@ def fresh_shop(settings, tmp_path):
     """Files of the test's own, and nothing remembered from the test before."""
     settings.MEDIA_ROOT = tmp_path / "media"
     settings.INDEX_DIR = tmp_path / "indexes"
+    # What is in the cache counts for this test alone.
+    settings.CACHES = {"default": settings.CACHES["default"] | {"KEY_PREFIX": str(tmp_path)}}
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     # Each test client starts the site anew: it need not look at all static files first.
     settings.WHITENOISE_AUTOREFRESH = True
@@ -32,11 +36,22 @@ def fresh_shop(settings, tmp_path):
     indexing.forget()
 
 
+GRANTING = (
+    "catalog.migrations.0002_roles",
+    "catalog.migrations.0008_lookalike_roles",
+    "similarity.migrations.0002_roles",
+    "accounts.migrations.0004_enquiries",
+    "shop.migrations.0002_roles",
+)
+"""Migrations that give roles permissions."""
+
+
 def restore_roles() -> None:
     """Make the groups again as the migrations do: tests with real transactions end in a flush."""
-    for app in ("catalog", "similarity"):
-        for step in import_module(f"{app}.migrations.0002_roles").Migration.operations:
-            step.code(apps, None)
+    for name in GRANTING:
+        for step in import_module(name).Migration.operations:
+            if isinstance(step, RunPython):
+                step.code(apps, None)
 
 
 def person(name: str, *groups: str, **attributes):
@@ -85,6 +100,27 @@ def administrator(db):
     return client_of(person("ada", is_staff=True, is_superuser=True))
 
 
+def program_with(name: str, **scopes: bool) -> APIClient:
+    """A shop's program with a key, which it really sends."""
+    if not Group.objects.exists():
+        restore_roles()
+    key, text = keys.make(name, **scopes)
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Api-Key {text}")
+    client.key, client.text, client.user = key, text, key.account
+    return client
+
+
+@pytest.fixture
+def search_key(db):
+    return program_with("Web shop", may_search=True, may_edit=False)
+
+
+@pytest.fixture
+def catalogue_key(db):
+    return program_with("Stock system", may_search=False, may_edit=True)
+
+
 @pytest.fixture(scope="session")
 def photos() -> Path:
     """The folder of real photos, which is no part of this repository."""
@@ -92,3 +128,17 @@ def photos() -> Path:
     if not (folder / "clothing" / "images").is_dir():
         pytest.skip(f"There are no photos at {folder}: set FASHIONSIM_PHOTOS.")
     return folder
+
+
+@pytest.fixture
+def web():
+    """A web server on loopback."""
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def open_web(web, settings):
+    """The same, and the shop may fetch from it and tell it of events."""
+    settings.ALLOW_IMAGE_URLS = settings.ALLOW_LOCAL_ADDRESSES = True
+    return web

@@ -6,7 +6,7 @@ import base64
 import io
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 COLOURS = {
     "red": (200, 30, 30),
@@ -30,6 +30,29 @@ def picture(colour: str = "red", size: tuple[int, int] = (120, 160), seed: int =
 def encoded(image: Image.Image, format: str = "PNG") -> bytes:  # noqa: A002
     out = io.BytesIO()
     image.save(out, format)
+    return out.getvalue()
+
+
+def drawing(
+    kind: str = "dress", colour: str = "red", size: tuple[int, int] = (240, 320)
+) -> Image.Image:
+    """A dress, or trousers, on a plain ground: shapes outlive a poor JPEG, grain does not."""
+    image = Image.new("RGB", (240, 320), (235, 230, 220))
+    draw = ImageDraw.Draw(image)
+    if kind == "dress":
+        outline = [(90, 40), (150, 40), (160, 130), (210, 290), (30, 290), (80, 130)]
+        draw.polygon(outline, COLOURS[colour])
+    else:
+        draw.rectangle((60, 60, 180, 130), COLOURS[colour])
+        draw.rectangle((60, 130, 105, 300), COLOURS[colour])
+        draw.rectangle((135, 130, 180, 300), COLOURS[colour])
+    draw.ellipse((100, 150, 120, 170), COLOURS["black"])
+    return image.resize(size)
+
+
+def poor_jpeg(image: Image.Image) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=40)
     return out.getvalue()
 
 

@@ -31,6 +31,7 @@ class Shop:
         self.folder = folder
         self.env = {name: value for name, value in os.environ.items() if name in INHERITED}
         self.env |= {"DATA_DIR": str(folder), "DJANGO_SETTINGS_MODULE": "fashionsim.settings"}
+        self.env |= {"DETECTOR": "whole_image", "EMBEDDER": "colour"}
         self.env |= {name: str(value) for name, value in settings.items()}
 
     def manage(self, *arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -46,9 +47,13 @@ class Shop:
 
     def start(self, *arguments: object) -> subprocess.Popen[str]:
         """Start a command of `manage.py` that goes on until it is stopped."""
+        return self.start_program("manage.py", *arguments)
+
+    def start_program(self, *arguments: object) -> subprocess.Popen[str]:
+        """Start a Python program in the project's folder, by what stands behind `python`."""
         log = (self.folder / "log").open("a")
         return subprocess.Popen(
-            [sys.executable, "manage.py", *map(str, arguments)],
+            [sys.executable, *map(str, arguments)],
             cwd=REPOSITORY,
             env=self.env,
             stdout=log,

@@ -16,7 +16,7 @@ from tests.scratch import REPOSITORY, Shop, connect_to_mariadb, eventually, shop
 
 pytestmark = [pytest.mark.slow, pytest.mark.servers]
 
-SUITE = ["tests/api", "tests/admin", "tests/pipeline", "tests/commands"]
+SUITE = ["tests/api", "tests/shopserver", "tests/admin", "tests/pipeline", "tests/commands"]
 
 OPTIONS = ["-q", "--reuse-db", "-p", "no:xdist", "-p", "no:cacheprovider"]
 

@@ -51,7 +51,7 @@ def read_by_settings() -> set[str]:
 
 
 def shown_in_example() -> list[tuple[str, str]]:
-    return re.findall(r"^# ([A-Z][A-Z_]*)=(.*)$", EXAMPLE.read_text(), flags=re.MULTILINE)
+    return re.findall(r"^# ([A-Z][A-Z0-9_]*)=(.*)$", EXAMPLE.read_text(), flags=re.MULTILINE)
 
 
 # --- .env.example ---------------------------------------------------------------------------
@@ -76,6 +76,8 @@ def test_the_example_sets_nothing():
 
 def test_the_example_shows_the_defaults(shop):
     """Taking all of it up changes nothing."""
+    for pinned in ("DETECTOR", "EMBEDDER"):
+        del shop.env[pinned]
     before = json.loads(shop.python(DUMP))
     shop.env |= {name: value for name, value in shown_in_example() if name not in COMPUTED}
     assert json.loads(shop.python(DUMP)) == before
@@ -92,11 +94,16 @@ def test_the_example_shows_the_defaults(shop):
         ("MAX_IMAGE_PIXELS", "-1", "MAX_IMAGE_PIXELS must be at least 256"),
         ("WORKERS", "0", "WORKERS must be at least 1, and is 0."),
         ("WORKERS", "", "WORKERS must be a whole number"),
-        ("ANNOY_TREES", "0", "ANNOY_TREES must be at least 1"),
+        ("INDEX_RECALL", "0", "INDEX_RECALL must be above 0 and at most 1, and is 0.0."),
+        ("INDEX_RECALL", "99", "INDEX_RECALL must be above 0 and at most 1"),
+        ("FAISS_BITS", "7", "FAISS_BITS must be one of 32, 16, 8"),
         ("RUN_LEASE_SECONDS", "1.5", "RUN_LEASE_SECONDS must be a whole number"),
         ("GROUNDINGDINO_BOX_THRESHOLD", "0,3", "GROUNDINGDINO_BOX_THRESHOLD must be a number"),
         ("DEBUG", "perhaps", "DEBUG must be true or false, and is 'perhaps'."),
         ("HTTPS", "", "HTTPS must be true or false"),
+        ("AUTH_PROVIDER", "ldap", "AUTH_PROVIDER must be one of local, supabase"),
+        ("THROTTLE_KEYS", "60", "THROTTLE_KEYS must look like 60/min, and is '60'."),
+        ("THROTTLE_KEYS", "0/min", "THROTTLE_KEYS must look like 60/min"),
         ("LOG_LEVEL", "LOUD", "LOG_LEVEL must be one of DEBUG, INFO, WARNING, ERROR"),
     ],
 )
@@ -205,3 +212,31 @@ def test_a_class_of_the_shop_s_own_is_as_good_as_a_known_name(settings):
     settings.DETECTOR = "tests.pipeline.backends:HalvesDetector"
     settings.EMBEDDER = "tests.pipeline.backends:ThumbnailEmbedder"
     assert checks.check_backends() == []
+
+
+# --- The old paths --------------------------------------------------------------------------
+
+PATHS = """
+from django.urls import Resolver404, resolve
+for path in ("/relay_image", "/api/auth/login", "/splitted_images/7"):
+    try:
+        print(resolve(path).url_name)
+    except Resolver404:
+        print("none")
+"""
+
+
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [("true", ["legacy-relay", "legacy-login", "legacy-row"]), ("false", ["none"] * 3)],
+)
+def test_the_old_paths_are_there_or_not(shop, value, names):
+    shop.env["LEGACY_API"] = value
+    assert shop.python(PATHS).split() == names
+
+
+def test_an_origin_that_is_none_is_found_by_the_checks(shop):
+    shop.env["CORS_ORIGINS"] = "shop.example"
+    done = shop.manage("check")
+    assert done.returncode == 1
+    assert "corsheaders.E013" in done.stderr

@@ -12,9 +12,20 @@ from django.core.management import call_command
 
 from tests.scratch import REPOSITORY
 
-APPS = ("fashionsim", "similarity", "catalog", "accounts")
+APPS = ("fashionsim", "shop", "similarity", "catalog", "accounts")
 
-HEAVY = ("torch", "torchvision", "groundingdino", "transformers", "timm", "cv2", "annoy")
+HEAVY = (
+    "torch",
+    "torchvision",
+    "groundingdino",
+    "transformers",
+    "open_clip",
+    "timm",
+    "onnxruntime",
+    "cv2",
+    "annoy",
+    "faiss",
+)
 
 VISIT = """
 from django.core.management import call_command

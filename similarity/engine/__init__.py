@@ -12,6 +12,8 @@ from similarity.engine.contracts import (
     Index,
     IndexInfo,
     Keys,
+    LiveIndex,
+    TextEmbedder,
     Vectors,
 )
 from similarity.engine.registry import BACKENDS, load
@@ -26,6 +28,8 @@ __all__ = [
     "Index",
     "IndexInfo",
     "Keys",
+    "LiveIndex",
+    "TextEmbedder",
     "Vectors",
     "load",
 ]

@@ -27,19 +27,22 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from similarity.engine.contracts import Hit, Index, IndexInfo, Keys, Vectors
+from similarity.engine import tuning
+from similarity.engine.contracts import Hit, Index, IndexInfo, Keys, LiveIndex, Vectors
 from similarity.engine.errors import BrokenBuild, BuildInProgress, UnknownBackend
 from similarity.engine.registry import BACKENDS, load
 
 CURRENT = "CURRENT"
 MANIFEST = "manifest.json"
 KEYS_FILE = "keys.npy"
+VECTORS_FILE = "vectors.npy"
 LOCK = ".lock"
 PARTIAL = ".partial"
 
@@ -65,6 +68,8 @@ class Manifest:
     created: str
     """When its writing began: ISO 8601, UTC."""
     seconds: float
+    measured: dict[str, float]
+    """What searching it gave, as `tuning.Measured` names it; empty if nobody has measured."""
     bytes: int
     """Size of all its files but the manifest."""
     checksums: dict[str, str]
@@ -79,6 +84,8 @@ class Manifest:
             found = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise BrokenBuild(f"The manifest is not JSON: {error}.") from error
+        if isinstance(found, dict):
+            found.setdefault("measured", {})  # builds from before recall was measured
         if not isinstance(found, dict) or found.keys() != {field.name for field in fields(cls)}:
             raise BrokenBuild("The manifest does not have the fields of a manifest.")
         for field, is_valid in _VALID.items():
@@ -142,9 +149,13 @@ class BuildStore:
         dim: int,
         batches: Iterable[tuple[Keys, Vectors]],
         about: Mapping[str, Any],
+        recall: float | None = None,
         on_progress: Callable[[int], None] | None = None,
     ) -> Manifest:
         """Build an index of a stream of vectors, without making it the current one.
+
+        With `recall`, 0 to 1, such options as the index knows and is not given are chosen by
+        measuring, to find so much of the truth, and the manifest says what was measured.
 
         Keys ascend over all batches; `on_progress` hears how many have come. Call it inside
         `lock()`. Nothing stays on disk if it, or the stream, raises: ValueError for
@@ -152,12 +163,21 @@ class BuildStore:
         """
         if not self._locked:
             raise RuntimeError("A build is written inside lock().")
-        index = self._index(engine, options)
+        make = partial(self._index, engine)
+        make(options)  # says at once what is wrong with them
         created, started = datetime.now(UTC), time.monotonic()
         name = f"{created:%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}"
         with self._workplace(name) as (folder, spool):
             keys, vectors = _spooled(batches, dim, spool, on_progress)
-            info = index.build(keys, vectors, folder)
+            aim = recall if len(keys) else None
+            if aim is not None:
+                options = tuning.with_size(make, options, vectors, aim, workplace=spool)
+            info = make(options).build(keys, vectors, folder)
+            measured: dict[str, float] = {}
+            if aim is not None:
+                built = tuning.Opened(make, options, folder, info, keys)
+                options, info, found = built.tuned(vectors, aim)
+                measured = asdict(found)
             if not (folder / KEYS_FILE).exists():
                 np.save(folder / KEYS_FILE, keys, allow_pickle=False)
             manifest = Manifest(
@@ -168,6 +188,7 @@ class BuildStore:
                 metric="cosine",
                 dim=info.dim,
                 count=info.count,
+                measured=measured,
                 bytes=sum(file.stat().st_size for file in folder.iterdir()),
                 checksums={file.name: _digest(file) for file in sorted(folder.iterdir())},
                 created=created.isoformat(),
@@ -229,6 +250,20 @@ class BuildStore:
             raise BrokenBuild(f"Build {name} cannot be opened: {error}") from error
         return OpenBuild(manifest, index, _keys(folder, manifest))
 
+    def stored(self, name: str, batch: int = 5000) -> Iterator[tuple[Keys, Vectors]]:
+        """What an engine of ours has written of a build's vectors, a batch at a time.
+
+        Raises BrokenBuild for an engine that keeps none.
+        """
+        folder = self._folder(name)
+        try:
+            keys = np.load(folder / KEYS_FILE, mmap_mode="r", allow_pickle=False)
+            vectors = np.load(folder / VECTORS_FILE, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise BrokenBuild(f"Build {name}: its vectors cannot be read: {error}") from error
+        for start in range(0, len(keys), batch):
+            yield np.array(keys[start : start + batch]), np.array(vectors[start : start + batch])
+
     def remove(self, name: str) -> None:
         """Delete a build, which may be a broken one; ValueError if it is the current one."""
         if name == self.current():
@@ -247,6 +282,15 @@ class BuildStore:
         for name in doomed:
             self.remove(name)
         return doomed
+
+    def clear(self) -> None:
+        """Delete all builds, the current one as well. Call it inside `lock()`."""
+        if not self._locked:
+            raise RuntimeError("Builds are cleared inside lock().")
+        (self.root / CURRENT).unlink(missing_ok=True)
+        _sync(self.root)
+        for name in self._names():
+            self.remove(name)
 
     def _names(self) -> list[str]:
         if not self.root.is_dir():
@@ -295,7 +339,10 @@ class BuildStore:
     def _index(self, engine: str, options: Mapping[str, Any]) -> Index:
         if engine not in self.engines:
             raise UnknownBackend(f"{engine!r} is not an index engine in use here.")
-        return load("index", engine, **options)
+        index = load("index", engine, **options)
+        if isinstance(index, LiveIndex):
+            raise UnknownBackend(f"{engine!r} is a service, and keeps nothing in folders.")
+        return index
 
     def _publish(self, folder: Path, name: str) -> None:
         for file in folder.iterdir():
@@ -458,7 +505,7 @@ def _is_count(value: Any) -> bool:
     return type(value) is int and 0 <= value < LARGEST_NUMBER
 
 
-def _is_duration(value: Any) -> bool:
+def _is_number(value: Any) -> bool:
     return type(value) in {int, float} and 0 <= value < LARGEST_NUMBER
 
 
@@ -480,6 +527,10 @@ def _are_parameters(value: Any) -> bool:
     return isinstance(value, dict) and all(type(number) is int for number in value.values())
 
 
+def _are_measured(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_number, value.values()))
+
+
 def _are_checksums(value: Any) -> bool:
     return (
         isinstance(value, dict)
@@ -498,7 +549,8 @@ _VALID: Mapping[str, Callable[[Any], bool]] = {
     "dim": lambda value: _is_count(value) and value > 0,
     "count": _is_count,
     "created": _is_utc,
-    "seconds": _is_duration,
+    "seconds": _is_number,
+    "measured": _are_measured,
     "bytes": _is_count,
     "checksums": _are_checksums,
     "about": lambda value: isinstance(value, dict),

@@ -6,10 +6,10 @@ once per process. So a web process may ask for `dim`, `fingerprint` or `missing(
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,6 +109,7 @@ class IndexInfo:
     count: int
     dim: int
     parameters: dict[str, int]
+    """What went into them, and what searches go by; empty if a plain scan does."""
     files: tuple[str, ...]
     """Names, inside the folder it was built into, of the files that it needs to be opened."""
 
@@ -152,6 +153,29 @@ class Embedder(Backend, Protocol):
         ...
 
 
+@runtime_checkable
+class TextEmbedder(Embedder, Protocol):
+    """An embedder that describes words by vectors of the same space as its crops'."""
+
+    def embed_texts(self, texts: Sequence[str]) -> Vectors:
+        """Shape (n, dim), float32, every row of length 1; (0, dim) for no texts."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """Which options of an index's constructor trade time and space for recall."""
+
+    effort: str
+    """What each search looks at, and no file depends on: the more, the more it finds."""
+    least: int
+    """The effort to begin with when the right one is looked for."""
+    size: str | None = None
+    """What makes the files larger, and lets less effort find as much; None if nothing does."""
+    sizes: tuple[int, ...] = ()
+    """Its values worth trying, ascending."""
+
+
 class Index(Protocol):
     """Nearest neighbours by cosine among unit vectors, kept in a folder.
 
@@ -175,5 +199,90 @@ class Index(Protocol):
 
         With `among`, exactly the nearest of those keys (unknown ones are passed over).
         Fewer than k only if the index, or `among`, holds fewer.
+        """
+        ...
+
+
+@runtime_checkable
+class TunableIndex(Index, Protocol):
+    """An index that may miss neighbours; how many is a matter of its options."""
+
+    tuning: ClassVar[Tuning]
+
+
+@runtime_checkable
+class LiveIndex(Protocol):
+    """Nearest neighbours by cosine in a service that all machines share, changed as it serves.
+
+    Vectors lie in collections, each named when it is made, of which at most one serves. It is
+    constructed for one space of vectors of one dimension, and keeps away from other spaces'.
+    Every method raises IndexUnavailable if the service does not answer; each may be repeated.
+    """
+
+    dim: int
+
+    def missing(self) -> list[str]:
+        """What must be put in place before first use, a sentence each; empty if nothing."""
+        ...
+
+    def create(self, name: str) -> None:
+        """Make an empty collection."""
+        ...
+
+    def add(self, name: str | None, keys: Keys, vectors: Vectors) -> None:
+        """Add vectors (n, dim) under unique ascending keys (n,), or replace those there.
+
+        None is the collection that serves; ValueError for anything but unit vectors.
+        """
+        ...
+
+    def remove(self, name: str | None, keys: Keys) -> None:
+        """Remove what has these keys; unknown ones are passed over."""
+        ...
+
+    def finish(self, name: str) -> None:
+        """Get a filled collection ready for searches."""
+        ...
+
+    def serve(self, name: str) -> None:
+        """Let it serve, from one moment to the next. BrokenBuild if there is none of the name."""
+        ...
+
+    def serving(self) -> str | None:
+        """The name of the collection that serves."""
+        ...
+
+    def collections(self) -> list[str]:
+        """The names of all collections of the space, newest first."""
+        ...
+
+    def drop(self, name: str) -> None:
+        """Delete a collection, if there is one of the name."""
+        ...
+
+    def stored(self, name: str | None) -> Iterator[tuple[Keys, Vectors]]:
+        """All that a collection holds, by ascending key, a batch at a time."""
+        ...
+
+    def count(self, name: str | None) -> int:
+        """Vectors in it."""
+        ...
+
+    def size(self, name: str) -> int:
+        """Bytes that it takes up, as far as the service tells; else those of its vectors."""
+        ...
+
+    def search(
+        self,
+        vectors: Vectors,
+        k: int,
+        *,
+        among: Keys | None = None,
+        name: str | None = None,
+        exactly: bool = False,
+    ) -> list[list[Hit]]:
+        """As `Index.search`, in the collection that serves or the named one.
+
+        `exactly` lets nothing be missed. NothingServes if there is no such collection.
         """
         ...

@@ -1,22 +1,29 @@
-"""The one place that imports torch first: it picks the device and makes torchvision importable.
+"""The one place that imports torch first: it picks the device, makes torchvision importable and
+keeps the libraries that know a hub from calling it.
 
 Nothing is imported with this module; call `prepare_torch` before importing torch, torchvision,
-timm or transformers.
+timm, transformers or open_clip.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from similarity.engine.errors import WrongWeights
 
 if TYPE_CHECKING:
     import torch
+
+Precision = Literal["auto", "float32", "bfloat16"]
+Named: TypeAlias = "tuple[str, torch.nn.Module]"
+Network = TypeVar("Network", bound="torch.nn.Module")
 
 _PREPARING = threading.Lock()
 _KEPT: list[Any] = []  # a torch.library.Library takes its operators with it when collected
@@ -54,6 +61,39 @@ def pick_device(choice: str = "auto") -> torch.device:
     return torch.device(choice)
 
 
+def pick_precision(choice: Precision = "auto") -> Literal["float32", "bfloat16"]:
+    """What to compute in; "auto" is bfloat16 where the processor multiplies matrices of it.
+
+    Elsewhere a processor is many times slower at it than in single precision. Asks no torch.
+    Raises ValueError for anything else.
+    """
+    if choice == "auto":
+        return "bfloat16" if "amx_bf16" in _processor_flags() else "float32"
+    if choice not in ("float32", "bfloat16"):
+        raise ValueError(f"There is no precision {choice!r}; take auto, float32 or bfloat16.")
+    return choice
+
+
+@cache
+def _processor_flags(path: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
+    """What the processor can do, by Linux's names (proc_cpuinfo(5)); empty on other systems."""
+    try:
+        lines = path.read_text().splitlines()
+    except OSError:
+        return frozenset()
+    flags = next((line for line in lines if line.startswith("flags")), "")
+    return frozenset(flags.partition(":")[2].split())
+
+
+BATCH_ON_CPU, BATCH_ON_GPU = 8, 64
+
+
+def batch_size_on(choice: str) -> int:
+    """How many pictures a large network is given at once: a processor gains nothing from more, and
+    a GPU is busy with so many."""
+    return BATCH_ON_CPU if pick_device(choice).type == "cpu" else BATCH_ON_GPU
+
+
 def _is_there(kind: str) -> bool:
     import torch
 
@@ -78,6 +118,20 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     if not isinstance(state, dict) or not all(map(_is_tensor, state.values())):
         raise WrongWeights(f"{path} does not hold tensors by name.")
     return {name.removeprefix("module."): tensor for name, tensor in state.items()}
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What a .safetensors file says of itself beside its tensors.
+
+    Raises WrongWeights for a file that is not one.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise WrongWeights(f"{path} cannot be read as safetensors: {error}") from error
 
 
 def _read(path: Path) -> Any:
@@ -127,6 +181,45 @@ def fill(
     model.load_state_dict(tensors, strict=False)
 
 
+def fused(network: Network) -> Network:
+    """The network ready to serve: each batch norm put into the convolution before it.
+
+    That is the layer before it in a Sequential, and torchvision's ResNets name the two conv1, bn1.
+    It computes the same with fewer passes over memory.
+    """
+    import torch
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    network.eval()
+    for module in list(network.modules()):
+        for (name, layer), (after, norm) in _neighbours(module):
+            if isinstance(layer, torch.nn.Conv2d) and isinstance(norm, torch.nn.BatchNorm2d):
+                setattr(module, name, fuse_conv_bn_eval(layer, norm))
+                setattr(module, after, torch.nn.Identity())
+    network.requires_grad_(False)
+    return channels_last(network)
+
+
+def _neighbours(module: torch.nn.Module) -> Iterator[tuple[Named, Named]]:
+    """The layers of a module, by name, that are known to come one right after the other."""
+    import torch
+
+    layers = dict(module.named_children())
+    if isinstance(module, torch.nn.Sequential):
+        yield from pairwise(layers.items())
+    for name, layer in layers.items():
+        norm = name.replace("conv", "bn")
+        if name.startswith("conv") and norm in layers:
+            yield (name, layer), (norm, layers[norm])
+
+
+def channels_last(network: Network) -> Network:
+    """The network with its convolutions laid out as channels last, which are faster."""
+    import torch
+
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
 def _some(names: list[str], most: int = 3) -> str:
     shown = ", ".join(names[:most])
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
@@ -134,11 +227,21 @@ def _some(names: list[str], most: int = 3) -> str:
 
 @cache
 def _import_once() -> None:
+    _stay_offline()
     import torch
 
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.deterministic = True
     _import_torchvision()
+
+
+def _stay_offline() -> None:
+    """Keep the libraries from asking a hub for what `models_dir` lacks: it must be an error.
+
+    They read this once, when they are imported; processes started from here inherit it.
+    """
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["TRANSFORMERS_OFFLINE"] = "1"
 
 
 def _import_torchvision() -> None:

@@ -61,3 +61,31 @@ class BuildInProgress(EngineError):
     """Another process is building an index for the same embedder."""
 
     code = "build_in_progress"
+
+
+class IndexUnavailable(EngineError):
+    """The service that holds the vectors does not answer, or refuses."""
+
+    code = "index_unavailable"
+
+
+class NothingServes(IndexUnavailable):
+    """The service answers, and has no collection to search in yet."""
+
+
+class BadDataset(EngineError):
+    """Labelled photos that cannot be read, or are not laid out as they should be."""
+
+    code = "bad_dataset"
+
+
+class UnknownWeights(EngineError):
+    """A name that no model of the catalogue has."""
+
+    code = "unknown_weights"
+
+
+class DownloadFailed(EngineError):
+    """A file of weights that could not be fetched, or is not what it should be."""
+
+    code = "download_failed"

@@ -1,4 +1,5 @@
-"""Fetch a picture from an address that a stranger gave, without being led into our own network.
+"""Fetch a picture from an address that a stranger gave, or send a message to one, without being
+led into our own network.
 
 The classic attack is a URL that names, resolves to, or redirects to a machine that only we can
 reach (server-side request forgery). So on every hop the host is resolved once, every address it
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ MAX_REDIRECTS = 3
 WEB_PORTS = frozenset({80, 443})
 """Pictures for the public are served there; a server's other ports, though its address is public,
 are often meant for its neighbours alone, and its neighbour may be us."""
+
+ANY_PORT = range(1, 2**16)
 
 
 def is_public(address: Address) -> bool:
@@ -85,6 +88,29 @@ def fetch(
     raise FetchRefused("too_many_redirects", message)
 
 
+def post(
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    seconds: float = 10.0,
+    resolve: Resolver = system_resolver,
+    allow: Callable[[Address], bool] = is_public,
+    ports: Collection[int] = WEB_PORTS,
+) -> int:
+    """Send a body to an http or https URL; the status of the answer, which is not read any further.
+
+    Redirects are not followed: 3xx is a status like any other. Everything together takes at most
+    `seconds`. Raises FetchRefused as `fetch` does.
+    """
+    deadline = _Deadline(seconds)
+    target = _target(url, ports)
+    addresses = _addresses(target, resolve, allow, deadline)
+    request = _Request("POST", {"User-Agent": "FashionSim", **headers}, body)
+    with _answer(target, addresses, deadline, request) as response:
+        return int(response.status)
+
+
 # --- Where to ------------------------------------------------------------------------------------
 
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
@@ -127,7 +153,7 @@ def _target(url: str, ports: Collection[int]) -> _Target:
     secure = parts.scheme == "https"
     port = (443 if secure else 80) if parts.port is None else parts.port
     if port not in ports:
-        raise FetchRefused("bad_url", f"Pictures are not fetched from port {port}.")
+        raise FetchRefused("bad_url", f"Port {port} is not the public web's.")
     return _Target(parts.url, secure, parts.host.strip("[]"), port, parts.netloc, parts.request_uri)
 
 
@@ -208,18 +234,31 @@ _HEADERS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What is asked, wherever it goes."""
+
+    method: str
+    headers: Mapping[str, str]
+    body: bytes | None = None
+
+
+_GET = _Request("GET", _HEADERS)
+
+
 @contextmanager
 def _answer(
-    target: _Target, addresses: list[str], deadline: _Deadline
+    target: _Target, addresses: list[str], deadline: _Deadline, request: _Request = _GET
 ) -> Iterator[BaseHTTPResponse]:
-    """The answer to one GET, its body not read yet; whatever goes wrong is FetchRefused."""
+    """The answer to one request, its body not read yet; whatever goes wrong is FetchRefused."""
     try:
         connection = _connected(target, addresses, deadline)
         with closing(connection), _cut_off(connection, deadline):
             connection.request(
-                "GET",
+                request.method,
                 target.path,
-                headers={"Host": target.netloc} | _HEADERS,
+                body=request.body,
+                headers={"Host": target.netloc, **request.headers},
                 preload_content=False,
                 decode_content=False,
             )

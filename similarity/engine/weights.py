@@ -12,7 +12,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from similarity.engine.errors import MissingWeights
+
 T = TypeVar("T")
+
+SHIPPED = Path(__file__).parent / "shipped"
+"""The weights that come with the product, each with its model card."""
 
 # One for the whole process: a first load imports libraries, and some of them (torchvision,
 # groundingdino) have to be put right meanwhile, which two threads must not do at once.
@@ -56,6 +61,19 @@ def find(models_dir: Path, names: Iterable[str], also: Iterable[Path] = ()) -> P
     return next((path for path in paths if path.is_file()), None)
 
 
+def own_or_shipped(models_dir: Path, name: str, command: str) -> Path:
+    """A shop's own file of weights in `models_dir`, or the shipped one of that name.
+
+    Raises MissingWeights, which names the command that makes such files.
+    """
+    path = find(models_dir, [name], also=[SHIPPED])
+    if path is None:
+        raise MissingWeights(
+            f"The weights {name} are neither in {models_dir} nor shipped: {command} makes them."
+        )
+    return path
+
+
 def torch_hub_checkpoints() -> Path:
     """Where torch.hub keeps the checkpoints it has downloaded, by torch's own rules."""
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
@@ -80,10 +98,21 @@ def digest(*parts: object) -> str:
     return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
 
 
-def not_installed(*packages: str) -> list[str]:
+def not_installed(*packages: str, requirements: str = "ml.txt") -> list[str]:
     """A sentence for each of these packages that cannot be imported; imports none of them."""
     return [
-        f"The Python package {package} is not installed: see requirements/ml.txt."
+        f"The Python package {package} is not installed: see requirements/{requirements}."
         for package in packages
         if find_spec(package) is None
     ]
+
+
+def lacking(*packages: str, weights: Callable[[], object]) -> list[str]:
+    """A sentence for each package that cannot be imported, and one if `weights` raises
+    MissingWeights: what a backend's `missing` answers."""
+    sentences = not_installed(*packages)
+    try:
+        weights()
+    except MissingWeights as error:
+        sentences.append(str(error))
+    return sentences

@@ -23,6 +23,11 @@ export async function stopSearch(api) {
   await fetch(api, { method: "POST", headers: headers() });
 }
 
+/** Have a photo's garments looked for. */
+export async function findGarments(api, signal) {
+  await ask(api, { method: "POST", headers: headers(), signal });
+}
+
 /** The markup of one search, as an element. */
 export async function searchFragment(id, signal) {
   const response = await ask(`/searches/${encodeURIComponent(id)}/`, { signal });

@@ -3,7 +3,7 @@
  * the search is put in without loading the page anew. The address names the search.
  */
 
-import { Problem, searchFragment, startSearch, stopSearch } from "./api.js";
+import { Problem, findGarments, searchFragment, startSearch, stopSearch } from "./api.js";
 import { listenForPhotos } from "./intake.js";
 import { wirePhoto } from "./photo.js";
 import { writePrices } from "./prices.js";
@@ -55,6 +55,13 @@ function searchWithPhoto(file) {
   sending.hidden = false;
 }
 
+/** A form's fields, with the button that was pressed if that stands for something. */
+function filledIn(form, button) {
+  const fields = new FormData(form);
+  if (button?.name) fields.append(button.name, button.value);
+  return fields;
+}
+
 /** Show a search, and go on until nothing about it changes any more. */
 async function show(id, signal, visit = () => {}) {
   const fragment = await searchFragment(id, signal);
@@ -78,6 +85,14 @@ async function follow(id, fragment, signal) {
   }
 }
 
+/** Have the garments of the shown search's photo looked for, and show them. */
+function detect(api) {
+  return attempt(async (signal) => {
+    await findGarments(api, signal);
+    await show(shown, signal);
+  });
+}
+
 function searchInAddress() {
   return new URLSearchParams(location.search).get("search");
 }
@@ -95,6 +110,7 @@ function pause(milliseconds, signal) {
 function put(fragment) {
   keepingSight(fragment, () => outcome.replaceChildren(fragment));
   home.dataset.view = "results";
+  intake.elements.text.value = ""; // what is searched with stands beside the results now
   document.title = fragment.dataset.title;
   writePrices(fragment);
   wireLook(fragment.querySelector(".look"));
@@ -161,7 +177,15 @@ outcome.addEventListener("submit", (event) => {
   const form = event.target;
   event.preventDefault();
   if ("cancel" in form.dataset) stopSearch(form.dataset.api);
-  else search(new FormData(form));
+  else if ("detect" in form.dataset) detect(form.dataset.api);
+  else search(filledIn(form, event.submitter));
+});
+intake.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const form = new FormData(intake);
+  form.delete("image"); // a photo is searched with as soon as it is chosen
+  if (form.get("text").trim()) search(form);
+  else refuse("Choose a photo first, or say in words what you look for.");
 });
 home.querySelector("[data-abort]").addEventListener("click", () => current.abort());
 listenForPhotos(intake, searchWithPhoto, refuse);

@@ -18,7 +18,6 @@ export function listenForPhotos(form, take, refuse) {
     consider(input.files[0]);
     input.value = ""; // so that the same photo can be chosen again
   });
-  form.addEventListener("submit", (event) => event.preventDefault());
   document.addEventListener("paste", (event) => {
     const file = fileOf(event.clipboardData);
     if (file) event.preventDefault();

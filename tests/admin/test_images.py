@@ -5,7 +5,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from catalog.models import OriginalImage, Product, Segment
-from similarity import pipeline, services
+from similarity import backends, pipeline, services
 from similarity.models import Embedding, Run
 from tests.admin import act, send, told
 from tests.pictures import as_file, photo
@@ -90,6 +90,25 @@ def test_a_garment_can_be_looked_at_and_leads_to_the_site(merchandiser, image):
     assert "Dress (D-1)" in page
 
 
+def test_a_picture_without_a_garment_is_told_apart(staff, image, settings):
+    settings.DETECTOR = "tests.pipeline.backends:NothingDetector"
+    backends.forget()
+    whole = add_photo(photo("blue"))
+    told_apart = "No garment found: whole picture"
+    for url in (page_of(whole.image), SEGMENTS, f"{SEGMENTS}{whole.pk}/change/"):
+        assert told_apart in staff.get(url).content.decode()
+    assert told_apart not in staff.get(page_of(image)).content.decode()
+    found = {
+        choice: staff.get(SEGMENTS, {"found": choice}).content.decode()
+        for choice in ("nothing", "garment")
+    }
+    garment = image.segments.get()
+    assert whole.identifier in found["nothing"]
+    assert garment.identifier not in found["nothing"]
+    assert garment.identifier in found["garment"]
+    assert whole.identifier not in found["garment"]
+
+
 # --- Adding ---------------------------------------------------------------------------------
 
 
@@ -157,3 +176,21 @@ def test_deleting_an_image_deletes_its_garments(merchandiser, image):
     response = send(merchandiser, f"{LIST}{image.pk}/delete/", {"post": "yes"})
     assert response.status_code == 302
     assert not Segment.objects.exists()
+
+
+# --- Colours --------------------------------------------------------------------------------
+
+
+def test_garments_are_listed_with_their_colours_and_narrowed_by_them(staff, image):
+    blue = add_photo(photo("blue"))
+    page = staff.get(SEGMENTS).content.decode()
+    assert "swatch-red" in page
+    assert "swatch-blue" in page
+    page = staff.get(SEGMENTS, {"colour": "blue"}).content.decode()
+    assert blue.identifier in page
+    assert image.segments.get().identifier not in page
+
+
+def test_a_garment_s_own_page_and_its_image_s_show_its_colours(staff, image):
+    for address in (page_of(image), f"{SEGMENTS}{image.segments.get().pk}/change/"):
+        assert "swatch-red" in staff.get(address).content.decode()

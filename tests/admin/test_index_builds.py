@@ -35,6 +35,7 @@ def test_the_list_marks_the_build_that_serves(staff, builds):
     assert page.count('<span class="badge badge-serving">Serving</span>') == 1
     assert page.count('<span class="badge badge-ready">Ready</span>') == 1
     assert builds[0].name in page
+    assert page.count(f"1.000 in {builds[0].search_ms:.2f} ms") >= 1
 
 
 def test_staff_roll_back(staff, builds):

@@ -1,8 +1,10 @@
 """/api/v1/health/: for whoever watches over the shop."""
 
+import threading
+
 import pytest
 
-from similarity import backends, indexing
+from similarity import backends, indexing, services, serving
 from tests.api import refused
 from tests.shop import add_product
 
@@ -21,12 +23,20 @@ def test_life_asks_nothing_of_the_database(client):
 
 def test_an_empty_shop_is_ready(stranger):
     response = stranger.get(READY)
-    assert (response.status_code, response.json()) == (200, {"status": "ok"})
+    assert response.status_code == 200
+    assert response.json()["status"] == "ok"
+
+
+def test_a_process_says_whether_it_has_loaded_its_models(stranger, monkeypatch):
+    monkeypatch.setattr(services, "_WARM", threading.Event())
+    assert stranger.get(READY).json()["warm"] is False
+    services.warm_up()
+    assert stranger.get(READY).json()["warm"] is True
 
 
 def test_a_shop_with_an_index_is_ready(stranger):
     add_product("RED", "red")
-    indexing.rebuild(indexing.serving_embedder())
+    indexing.rebuild(serving.serving_embedder())
     assert stranger.get(READY).status_code == 200
 
 

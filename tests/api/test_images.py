@@ -158,6 +158,12 @@ def test_an_image_can_be_given_to_a_product(merchandiser, image):
     assert response.json()["segments"][0]["product"] == "D-2"
 
 
+def test_what_answers_a_change_has_all_that_is_shown_of_an_image(merchandiser, image):
+    answer = merchandiser.patch(page(image), {"position": 1}, "json").json()
+    assert answer == merchandiser.get(page(image)).json()
+    assert answer["possible_duplicate_of"] is None
+
+
 def test_an_image_can_be_taken_from_its_product(merchandiser, image):
     assert merchandiser.patch(page(image), {"product": None}).json()["product"] is None
 

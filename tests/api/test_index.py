@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from similarity import indexing, pipeline
+from similarity import indexing, pipeline, serving
 from similarity.models import IndexBuild, Run
 from tests.api import queries_of, references, refused
 from tests.shop import add_product
@@ -18,7 +18,7 @@ def shop(db):
 
 
 def build():
-    return indexing.rebuild(indexing.serving_embedder())
+    return indexing.rebuild(serving.serving_embedder())
 
 
 def page(build):
@@ -95,7 +95,7 @@ def test_an_earlier_build_can_serve_again(staff, shop):
 
 def test_a_build_that_is_gone_cannot_serve(staff, shop):
     first, second = build(), build()
-    store = indexing.build_store(indexing.serving_embedder())
+    store = indexing.build_store(serving.serving_embedder())
     shutil.rmtree(store.root / first.name)
     refused(staff.post(f"{page(first)}activate/"), 409, "broken_build")
     assert staff.get(URL).json()["serving"] == second.name
@@ -103,7 +103,7 @@ def test_a_build_that_is_gone_cannot_serve(staff, shop):
 
 def test_a_build_that_failed_cannot_serve(staff, shop):
     failed = IndexBuild.objects.create(
-        embedder=indexing.serving_embedder(), engine="exact", state=IndexBuild.State.FAILED
+        embedder=serving.serving_embedder(), engine="exact", state=IndexBuild.State.FAILED
     )
     refused(staff.post(f"{page(failed)}activate/"), 409, "broken_build")
 

@@ -12,74 +12,158 @@ from django.urls import URLPattern, get_resolver, reverse
 from rest_framework.test import APIClient
 
 from catalog.services import save_product
-from similarity import indexing, services
+from shop.models import Import
+from similarity import indexing, services, serving
 from similarity.models import Run
 from tests.conftest import client_of, person
 from tests.pictures import as_base64, photo
 from tests.shop import add_product
 
-ROLES = ("stranger", "shopper", "merchandiser", "staff", "administrator")
+ROLES = (
+    "stranger",
+    "shopper",
+    "merchandiser",
+    "staff",
+    "administrator",
+    "search_key",
+    "catalogue_key",
+)
 
 TABLE = """
-                               stranger  shopper  merchandiser  staff  administrator
-GET    category-list                200      200           200    200            200
-GET    category-detail              200      200           200    200            200
+                           stranger shopper merchandiser staff admin search-key catalogue-key
+GET    category-list            200     200          200   200   200        200           200
+GET    category-detail          200     200          200   200   200        200           200
 
-GET    product-list                 200      200           200    200            200
-POST   product-list                 401      403           201    201            201
-GET    product-detail               200      200           200    200            200
-PUT    product-detail               401      403           200    200            200
-PATCH  product-detail               401      403           200    200            200
-DELETE product-detail               401      403           204    204            204
+GET    product-list             200     200          200   200   200        200           200
+POST   product-list             401     403          201   201   201        403           201
+GET    product-detail           200     200          200   200   200        200           200
+PUT    product-detail           401     403          200   200   200        403           200
+PATCH  product-detail           401     403          200   200   200        403           200
+DELETE product-detail           401     403          204   204   204        403           204
+POST   product-batch            401     403          200   200   200        403           200
+GET    product-similar          200     200          200   200   200        200           403
+GET    import-detail            401     403          200   200   200        403           200
 
-GET    image-list                   200      200           200    200            200
-GET    image-detail                 200      200           200    200            200
-PUT    image-detail                 401      403           200    200            200
-PATCH  image-detail                 401      403           200    200            200
-DELETE image-detail                 401      403           204    204            204
-GET    image-file                   200      200           200    200            200
+GET    image-list               200     200          200   200   200        200           200
+GET    image-detail             200     200          200   200   200        200           200
+PUT    image-detail             401     403          200   200   200        403           200
+PATCH  image-detail             401     403          200   200   200        403           200
+DELETE image-detail             401     403          204   204   204        403           204
+GET    image-file               200     200          200   200   200        200           200
 
-GET    segment-list                 200      200           200    200            200
-GET    segment-detail               200      200           200    200            200
-GET    segment-crop                 200      200           200    200            200
-GET    segment-similar              200      200           200    200            200
+GET    segment-list             200     200          200   200   200        200           200
+GET    segment-detail           200     200          200   200   200        200           200
+GET    segment-crop             200     200          200   200   200        200           200
+GET    segment-similar          200     200          200   200   200        200           403
 
-GET    upload-list                  401      403           200    200            200
-POST   upload-list                  401      403           202    202            202
-GET    upload-detail                401      403           200    200            200
-POST   upload-cancel                401      403           200    200            200
-POST   upload-retry                 401      403           409    409            409
+GET    upload-list              401     403          200   200   200        403           200
+POST   upload-list              401     403          202   202   202        403           202
+GET    upload-detail            401     403          200   200   200        403           200
+POST   upload-cancel            401     403          200   200   200        403           200
+POST   upload-retry             401     403          409   409   409        403           409
 
-GET    search-list                  401      200           200    200            200
-POST   search-list                  201      201           201    201            201
-GET    search-detail                200      200           200    200            200
-DELETE search-detail                204      204           204    204            204
-POST   search-cancel                200      200           200    200            200
-GET    query-detail                 200      200           200    200            200
-GET    query-file                   200      200           200    200            200
+GET    search-list              401     200          200   200   200        200           403
+POST   search-list              201     201          201   201   201        201           403
+GET    search-detail            200     200          200   200   200        200           403
+DELETE search-detail            204     204          204   204   204        204           403
+POST   search-clear             401     204          204   204   204        204           403
+GET    export                   401     200          200   200   200        403           403
+POST   search-cancel            200     200          200   200   200        200           403
+GET    query-detail             200     200          200   200   200        200           403
+GET    query-file               200     200          200   200   200        200           403
 
-GET    index                        200      200           200    200            200
-POST   index-rebuild                401      403           403    202            202
-GET    index-build-list             401      403           403    200            200
-GET    index-build-detail           401      403           403    200            200
-POST   index-build-activate         401      403           403    200            200
+GET    index                    200     200          200   200   200        200           200
+POST   index-rebuild            401     403          403   202   202        403           403
+GET    index-build-list         401     403          403   200   200        403           403
+GET    index-build-detail       401     403          403   200   200        403           403
+POST   index-build-activate     401     403          403   200   200        403           403
 
-GET    health-live                  200      200           200    200            200
-GET    health-ready                 200      200           200    200            200
-GET    schema                       200      200           200    200            200
-GET    docs                         200      200           200    200            200
+POST   auth-register            201     201          201   201   201        201           201
+POST   auth-sign-in             401     401          401   401   401        401           401
+POST   auth-refresh             401     401          401   401   401        401           401
+POST   auth-sign-out            401     401          401   401   401        401           401
+GET    auth-account             401     200          200   200   200        403           403
+POST   auth-password            401     400          400   400   400        403           403
+POST   auth-delete              401     400          400   400   400        403           403
+POST   auth-reset               202     202          202   202   202        202           202
+POST   auth-new-password        400     400          400   400   400        400           400
+
+GET    models                   200     200          200   200   200        200           200
+
+GET    auth-settings            401     200          200   200   200        403           403
+PATCH  auth-settings            401     200          200   200   200        403           403
+POST   query-detect             200     200          200   200   200        200           403
+
+POST   legacy-relay             200     200          200   200   200        200           403
+POST   legacy-split             200     200          200   200   200        200           403
+POST   legacy-admin-split       401     403          200   200   200        403           200
+POST   legacy-upload            401     403          200   200   200        403           200
+POST   legacy-crop-upload       401     403          200   200   200        403           200
+POST   legacy-cancel            200     200          200   200   200        200           200
+POST   legacy-cancel-upload     200     200          200   200   200        200           200
+POST   legacy-cancel-processing 200     200          200   200   200        200           200
+GET    legacy-recent            200     200          200   200   200        200           200
+GET    legacy-status            200     200          200   200   200        200           200
+POST   legacy-cleanup           200     200          200   200   200        200           200
+POST   legacy-detail            200     200          200   200   200        200           200
+GET    legacy-history           401     200          200   200   200        403           403
+POST   legacy-rows              401     403          200   200   200        403           200
+GET    legacy-row               200     200          200   200   200        200           200
+PUT    legacy-row               401     403          400   400   400        403           400
+DELETE legacy-row               401     403          200   200   200        403           200
+GET    legacy-original          200     200          200   200   200        200           200
+POST   legacy-register          201     201          201   201   201        201           201
+POST   legacy-login             401     401          401   401   401        401           401
+POST   legacy-refresh           401     401          401   401   401        401           401
+POST   legacy-logout            200     200          200   200   200        200           200
+GET    legacy-user              401     200          200   200   200        403           403
+
+GET    health-live              200     200          200   200   200        200           200
+GET    health-ready             200     200          200   200   200        200           200
+GET    schema                   200     200          200   200   200        200           200
+GET    docs                     200     200          200   200   200        200           200
 """
 """The status for whoever asks. 409: may, though there is nothing to do (the upload has not failed).
+400: may, and has not said what (a password); of auth-sign-in and its like, 401: nobody knows them.
 Searches, queries and uploads are one's own; whose they must be is told in the tests of each."""
+
+OF_ALL = {"list", "clear", "batch"}
+"""Ends of the names of endpoints that are about all of a kind."""
 
 BODIES = {
     "POST product-list": {"reference": "NEW", "name": "New"},
     "PUT product-detail": {"reference": "D-1", "name": "New"},
     "PATCH product-detail": {"name": "New"},
+    "POST product-batch": {"products": [{"reference": "NEW", "name": "New", "images": []}]},
     "PUT image-detail": {"position": 1},
     "PATCH image-detail": {"position": 1},
     "POST upload-list": {"images": [as_base64(photo("blue"))]},
     "POST search-list": {"product": "D-1"},
+    "POST auth-register": {"email": "new@shop.example", "password": "blue-linen-9"},
+    "POST auth-sign-in": {"email": "nobody", "password": "nothing"},
+    "POST auth-refresh": {"refresh_token": "none"},
+    "POST auth-sign-out": {"refresh_token": "none"},
+    "POST auth-reset": {"email": "nobody@shop.example"},
+    "PATCH auth-settings": {"results": 12},
+    "POST legacy-relay": {"image_base64": as_base64(photo("blue"))},
+    "POST legacy-split": {"image_base64": as_base64(photo("blue"))},
+    "POST legacy-admin-split": {"image_base64": as_base64(photo("blue"))},
+    "POST legacy-upload": {"image_base64": as_base64(photo("blue"))},
+    "POST legacy-crop-upload": {
+        "image_base64": as_base64(photo("blue")),
+        "original_image_id": "original_1",
+        "segment_id": "segment_0",
+    },
+    "POST legacy-rows": {
+        "splitted_image_id": "1_segment_0",
+        "splitted_image_path": "1/segment_0.png",
+        "original_image_id": "1",
+        "splitted_image_data": as_base64(photo("blue")),
+    },
+    "POST legacy-register": {"email": "new@shop.example", "password": "blue-linen-9"},
+    "POST legacy-login": {"email": "nobody", "password": "nothing"},
+    "POST legacy-refresh": {"refresh_token": "none"},
+    "POST auth-new-password": {"uid": "x", "token": "x", "new_password": "blue-linen-9"},
 }
 
 
@@ -90,11 +174,11 @@ def expected() -> dict[str, tuple[int, ...]]:
 
 
 def endpoints() -> set[str]:
-    """Every method of every address under /api/, as the URL resolver has them."""
+    """Every method of every address under /api/, and of the old paths, as the resolver has them."""
     return {
         f"{method} {pattern.name}"
         for path, pattern in patterns(get_resolver(), "")
-        if path.startswith("api/")
+        if path.startswith("api/") or str(pattern.name).startswith("legacy-")
         for method in methods(pattern.callback)
     }
 
@@ -125,11 +209,12 @@ class Shop:
 
     client: APIClient
     arguments: dict[str, list[object]]
+    bodies: dict[str, dict[str, object]]
 
     def status(self, endpoint: str) -> int:
         """The answer to a request, which changes nothing."""
         method, name = endpoint.split()
-        body = json.dumps(BODIES.get(endpoint, {}))
+        body = json.dumps(BODIES.get(endpoint, self.bodies.get(endpoint, {})))
         with transaction.atomic():
             response = self.client.generic(
                 method, self._address(name), body, content_type="application/json"
@@ -139,7 +224,8 @@ class Shop:
 
     def _address(self, name: str) -> str:
         thing, _, of_it = name.rpartition("-")
-        return reverse(name, args=[] if of_it == "list" else self.arguments.get(thing, []))
+        known = self.arguments.get(name, self.arguments.get(thing, []))
+        return reverse(name, args=[] if of_it in OF_ALL else known)
 
 
 @pytest.fixture(params=ROLES)
@@ -155,7 +241,8 @@ def shop(request, db):
         options={"limit": 1, "box": None, "filters": {}},
     )
     upload = Run.objects.create(kind=Run.Kind.UPLOAD, image=segment.image, requested_by=user)
-    build = indexing.rebuild(indexing.serving_embedder())
+    build = indexing.rebuild(serving.serving_embedder())
+    followed = Import.objects.create(kind=Import.Kind.PRODUCT, requested_by=user)
     arguments = {
         "category": ["dresses"],
         "product": ["D-1"],
@@ -165,8 +252,17 @@ def shop(request, db):
         "search": [search.pk],
         "query": [query.pk],
         "index-build": [build.pk],
+        "legacy-cancel": [search.pk],
+        "legacy-cancel-upload": [upload.pk],
+        "legacy-cancel-processing": [upload.pk],
+        "legacy-status": [search.pk],
+        "legacy-history": [search.pk],
+        "legacy-row": [segment.pk],
+        "legacy-original": [segment.image.identifier],
+        "import": [followed.pk],
     }
-    return Shop(client, arguments)
+    bodies = {"POST legacy-detail": {"splitted_image_id": segment.pk}}
+    return Shop(client, arguments, bodies)
 
 
 def test_each_role_may_do_what_the_table_says(shop, request):

@@ -203,3 +203,17 @@ def test_a_deleted_product_leaves_results_at_once_and_no_file(
     assert references(similar) == ["D-2"]
     assert len(stored_files()) == 2
     assert not any(segment.image.identifier in name for name in stored_files())
+
+
+def test_the_list_can_be_narrowed_by_the_colour_of_a_product_s_garments(stranger, db):
+    red, blue = add_product("RED", "red"), add_product("BLUE", "blue")
+    add_photo(photo("green"), red.image.product)
+    add_photo(photo("pink"))
+    assert references(stranger.get(URL, {"colour": "red"})) == ["RED"]
+    assert references(stranger.get(URL, {"colour": ["green", "red"]})) == ["RED"]
+    assert set(references(stranger.get(URL, {"colour": ["green", "blue"]}))) == {"RED", "BLUE"}
+    assert references(stranger.get(URL, {"colour": "pink"})) == []
+    blue.colours.update(share=0.2)
+    assert references(stranger.get(URL, {"colour": "blue"})) == []
+    problem = refused(stranger.get(URL, {"colour": "mauve"}), 400, "invalid")
+    assert "navy" in str(problem["errors"]["colour"])

@@ -49,7 +49,7 @@ def test_a_results_garment_is_what_the_segments_endpoint_says(stranger, shown):
     (result,) = stranger.get(f"/api/v1/segments/{other.identifier}/similar/").json()["results"]
     segment = stranger.get(f"/api/v1/segments/{shown.identifier}/").json()
     assert result["segment"] == segment["id"]
-    for name in ("image", "label", "box", "crop"):
+    for name in ("image", "label", "colours", "box", "crop"):
         assert result[name] == segment[name]
 
 
@@ -69,4 +69,4 @@ def test_many_results_take_as_many_queries_as_one(shown):
     many = [shown, *(add_product(f"P-{i}", "blue", seed=i, tags=[f"t{i}"]) for i in range(5))]
     with CaptureQueriesContext(connection) as queries:
         results.read([Neighbour(segment.pk, 0.5) for segment in many])
-    assert len(queries) == 3
+    assert len(queries) == 4

@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from fashionsim.wsgi import application
-from similarity import indexing, services
+from similarity import indexing, services, serving
 from similarity.models import Run
 from tests.api.test_permissions import methods, patterns
 from tests.pictures import as_base64, encoded, photo, picture
@@ -67,6 +67,12 @@ def test_every_address_is_described_with_its_methods(description):
 
 
 @pytest.fixture
+def unlimited(settings):
+    """So many requests as these nobody may send."""
+    settings.THROTTLES = dict.fromkeys(settings.THROTTLES)
+
+
+@pytest.fixture
 def one_connection():
     """Requests leave the test's database connection open, as they do with Django's own client."""
     signals = (request_started, request_finished)
@@ -104,13 +110,15 @@ def known(caller):
     query = services.keep_query(services.take_in(photo("green")), user)
     search = services.search(query=query, limit=5, asked_by=user)
     upload = Run.objects.create(kind=Run.Kind.UPLOAD, image=other.image, requested_by=user)
-    build = indexing.rebuild(indexing.serving_embedder())
+    build = indexing.rebuild(serving.serving_embedder())
     image = as_base64(encoded(picture("pink", (16, 16)), "JPEG"))
     sources = [
         {"image": image, "filters": {"category": ["coats"], "price_max": 9}},
         {"query": str(query.pk), "box": [0, 0, 50, 50]},
         {"segment": segment.identifier, "limit": 1},
-        {"product": "D-1"},
+        {"product": "D-1", "model": "colour"},
+        {"text": "red thing", "without": "coat", "unlike": [other.identifier]},
+        {"query": str(query.pk), "text": "thing", "like": [segment.identifier]},
     ]
     return Known(
         parameters={
@@ -128,7 +136,7 @@ def known(caller):
 
 
 @pytest.fixture
-def api(one_connection, known):
+def api(one_connection, unlimited, known):
     """The described API; most addresses in its cases are of things that there are."""
     names = {name: name.replace(".", "-") for name in known.parameters}
     config = {

@@ -359,6 +359,31 @@ def test_several_filters_narrow_the_result(stranger, pair):
     assert references(stranger.post(URL, body)) == []
 
 
+def test_a_colour_is_that_of_the_garment_found(stranger, rainbow):
+    add_photo(photo("yellow"), rainbow["red"].image.product)
+    lone = add_photo(photo("green", seed=7))
+    body = {"image": as_base64(photo("red")), "filters": {"colour": ["yellow", "green"]}}
+    answer = stranger.post(URL, body).json()
+    found = {item["product"] and item["product"]["reference"]: item for item in answer["results"]}
+    assert found.keys() == {"RED", "GREEN", None}
+    assert found["RED"]["colours"][0]["name"] == "yellow"
+    assert found[None]["segment"] == lone.identifier
+    again = {"query": answer["query"]["id"], "filters": {"colour": ["blue"], "brand": ["Nobody"]}}
+    assert stranger.post(URL, again).json()["results"] == []
+    again = {"query": answer["query"]["id"], "filters": {"colour": ["blue"]}}
+    assert references(stranger.post(URL, again)) == ["BLUE"]
+
+
+def test_an_unknown_colour_is_refused_by_naming_the_known(stranger, db):
+    before = traces()
+    body = {"image": as_base64(photo()), "filters": {"colour": ["red", "mauve"]}}
+    problem = refused(stranger.post(URL, body), 400, "invalid")
+    told = str(problem["errors"]["filters"]["colour"])
+    assert "mauve" in told
+    assert "navy" in told
+    assert traces() == before
+
+
 def test_an_empty_filter_filters_nothing(stranger, pair):
     body = {"image": as_base64(photo("red")), "filters": {"brand": []}}
     assert len(references(stranger.post(URL, body))) == 2
@@ -573,6 +598,18 @@ def test_the_history_can_be_narrowed_and_turned_round(shopper, rainbow):
     assert shopper.get(URL, {"state": "failed"}).json()["count"] == 0
 
 
+def test_the_history_can_be_narrowed_to_what_was_much_alike(shopper, rainbow):
+    alike = by_photo(shopper, photo("red")).json()
+    blank = by_photo(shopper, photo("red"), **{"filters.brand": "None"}).json()
+    best = alike["results"][0]["similarity"]
+    for least, ids in [(best - 0.01, [alike["id"]]), (-1, [alike["id"]]), (1, [])]:
+        found = shopper.get(URL, {"best_min": least}).json()["results"]
+        assert [item["id"] for item in found] == ids
+    assert blank["id"] in {item["id"] for item in shopper.get(URL).json()["results"]}
+    refused(shopper.get(URL, {"best_min": "much"}), 400, "invalid")
+    assert shopper.get(alike["link"], {"best_min": 0.5}).status_code == 200
+
+
 def test_a_stranger_has_no_history(stranger, db):
     response = stranger.get(URL)
     refused(response, 401, "not_authenticated")
@@ -618,6 +655,33 @@ def test_a_photo_lives_as_long_as_a_search_that_needs_it(
     delete(shopper, again["link"], django_capture_on_commit_callbacks)
     assert not Query.objects.exists()
     assert not any("queries" in name for name in stored_files())
+
+
+def test_the_history_is_cleared_of_one_s_own_searches(
+    shopper, other_shopper, stranger, rainbow, django_capture_on_commit_callbacks
+):
+    kept = [by_photo(client, photo("green")).json() for client in (other_shopper, stranger)]
+    files = stored_files()
+    by_photo(shopper, photo("red", seed=3))
+    shopper.post(URL, {"segment": rainbow["blue"].identifier})
+    with django_capture_on_commit_callbacks(execute=True):
+        assert shopper.post(f"{URL}clear/").status_code == 204
+    assert shopper.get(URL).json()["count"] == 0
+    assert stored_files() == files
+    assert other_shopper.get(kept[0]["link"]).status_code == 200
+    assert stranger.get(kept[1]["link"]).status_code == 200
+
+
+def test_a_deleted_account_takes_its_searches_with_it(
+    shopper, stranger, rainbow, django_capture_on_commit_callbacks
+):
+    before = traces()
+    by_photo(shopper, photo("red", seed=3))
+    link = shopper.post(URL, {"segment": rainbow["blue"].identifier}).json()["link"]
+    with django_capture_on_commit_callbacks(execute=True):
+        shopper.user.delete()
+    assert traces() == before
+    refused(stranger.get(link), 404, "not_found")
 
 
 def test_a_search_outlives_the_garment_that_it_was_made_with(shopper, rainbow):

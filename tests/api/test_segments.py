@@ -8,7 +8,7 @@ from PIL import Image
 from catalog.models import Segment
 from tests.api import queries_of, references, refused
 from tests.api.test_searches import FILTERS, ONE, OTHER
-from tests.pictures import photo
+from tests.pictures import encoded, photo, picture
 from tests.shop import add_photo, add_product
 
 URL = "/api/v1/segments/"
@@ -144,3 +144,64 @@ def test_results_cost_no_query_each(stranger, segment):
         if number in {2, 19}:
             counts.append(queries_of(lambda: similar(stranger, segment)))
     assert counts[0] == counts[1]
+
+
+# --- Colours --------------------------------------------------------------------------------
+
+
+def striped() -> bytes:
+    """A photo of broad stripes, two thirds of them white and the others red."""
+    cloth = picture("white", (120, 180))
+    for top in (0, 60, 120):
+        cloth.paste(picture("red", (120, 20)), (0, top))
+    return encoded(cloth)
+
+
+def test_a_garment_is_shown_with_its_colours_most_first(stranger, db):
+    segment = add_photo(striped())
+    first, second = stranger.get(page(segment)).json()["colours"]
+    assert (first["name"], second["name"]) == ("white", "red")
+    assert first["share"] == pytest.approx(2 / 3, abs=0.1)
+    assert first["share"] + second["share"] == pytest.approx(1, abs=0.01)
+
+
+def test_the_list_can_be_narrowed_by_colour(stranger, segment):
+    both, blue = add_photo(striped()), add_photo(photo("blue"))
+    for names, expected in (
+        ("red", {segment, both}),
+        ("white", {both}),
+        (["blue", "white"], {blue, both}),
+        ("pink", set()),
+    ):
+        found = stranger.get(URL, {"colour": names}).json()["results"]
+        assert {item["id"] for item in found} == {row.identifier for row in expected}
+
+
+def test_a_trace_of_a_colour_does_not_count(stranger, segment):
+    segment.colours.create(colour="pink", share=0.2)
+    assert [item["name"] for item in stranger.get(page(segment)).json()["colours"]] == [
+        "red",
+        "pink",
+    ]
+    assert stranger.get(URL, {"colour": "pink"}).json()["count"] == 0
+
+
+def test_what_looks_like_it_can_be_narrowed_by_colour(stranger, segment):
+    add_product("D-2", "red", seed=2)
+    add_product("D-3", "blue")
+    lone = add_photo(photo("blue", seed=4))
+    found = similar(stranger, segment, colour=["blue", "pink"]).json()["results"]
+    assert {item["segment"] for item in found} == {
+        Segment.objects.get(image__product__reference="D-3").identifier,
+        lone.identifier,
+    }
+    assert references(similar(stranger, segment, colour="red")) == ["D-2"]
+
+
+@pytest.mark.parametrize("part", ["", "similar/"])
+def test_an_unknown_colour_is_refused_by_naming_the_known(stranger, segment, part):
+    address = f"{page(segment)}{part}" if part else URL
+    problem = refused(stranger.get(address, {"colour": ["red", "mauve"]}), 400, "invalid")
+    told = str(problem["errors"]["colour"])
+    assert "mauve" in told
+    assert "navy" in told

@@ -4,14 +4,15 @@ from uuid import UUID
 
 import pytest
 
-from catalog.models import OriginalImage
+from catalog.lookalikes import keep_both
+from catalog.models import Lookalike, OriginalImage
 from catalog.services import save_product
 from similarity import backends, pipeline, services
 from similarity.models import Run
 from tests.api import refused, stored_files, traces
 from tests.api.bad_files import BAD_FILES
-from tests.pictures import as_base64, as_file, encoded, photo, picture
-from tests.shop import add_photo
+from tests.pictures import as_base64, as_file, drawing, encoded, photo, picture, poor_jpeg
+from tests.shop import add_photo, add_product
 
 URL = "/api/v1/uploads/"
 
@@ -99,6 +100,25 @@ def test_bytes_that_are_known_give_the_same_image(merchandiser):
     assert (first["is_new"], second["is_new"]) == (True, False)
     assert second["image"] == first["image"]
     assert OriginalImage.objects.count() == 1
+
+
+def test_bytes_that_are_known_are_answered_with_the_product_they_show(merchandiser):
+    garment = add_product("D-1", "red")
+    run = only_run(upload(merchandiser, photo("red")))
+    assert (run["image"], run["product"], run["is_new"]) == (garment.image.identifier, "D-1", False)
+
+
+def test_the_same_picture_in_other_bytes_is_said_to_be_a_possible_duplicate(merchandiser):
+    known = add_photo(encoded(drawing())).image.identifier
+    run = only_run(upload(merchandiser, poor_jpeg(drawing())))
+    assert (run["is_new"], run["possible_duplicate_of"]) == (True, None), "nobody has looked yet"
+    pipeline.execute(run["id"])
+    assert merchandiser.get(run["link"]).json()["possible_duplicate_of"] == known
+    image = f"/api/v1/images/{run['image']}/"
+    assert merchandiser.get(image).json()["possible_duplicate_of"] == known
+    keep_both(Lookalike.objects.get(), Lookalike.Decision.DIFFERENT, None)
+    assert merchandiser.get(image).json()["possible_duplicate_of"] is None
+    assert merchandiser.get(run["link"]).json()["possible_duplicate_of"] is None
 
 
 def test_the_same_bytes_twice_in_one_request_are_one_image(merchandiser):

@@ -3,8 +3,9 @@
 import pytest
 from django.core.exceptions import ValidationError
 
-from catalog.models import Category, Product, Tag
+from catalog.models import Category, Product, SegmentColour, Tag
 from catalog.services import Found, category_named, replace_segments, save_product
+from similarity.engine.colours import NAMES
 from tests.pictures import photo
 from tests.shop import add_photo, add_product
 
@@ -59,3 +60,15 @@ def test_segments_keep_their_rows_and_surplus_ones_go(db):
     assert (kept.pk, added.identifier) == (first.pk, f"{image.identifier}_segment_1")
     replace_segments({image: two[:1]})
     assert list(image.segments.values_list("pk", "label")) == [(first.pk, "top")]
+
+
+def test_a_garment_found_anew_has_the_colours_that_were_found_anew(db):
+    segment = add_photo(photo("red"))
+    anew = Found(BOX, "top", 0.9, "d", [("navy", 0.6), ("white", 0.4)])
+    (kept,) = replace_segments({segment.image: [anew]})
+    assert list(kept.colours.values_list("colour", "share")) == [("navy", 0.6), ("white", 0.4)]
+    assert SegmentColour.objects.count() == 2
+
+
+def test_the_catalogue_knows_the_colours_that_are_found():
+    assert set(SegmentColour.Name.values) == set(NAMES)

@@ -7,11 +7,24 @@ import os
 import pytest
 from django.core.management import call_command
 
-from similarity import backends, indexing, services
+from catalog.models import PerceptualHash
+from similarity import backends, indexing, services, serving
 from tests.pictures import photo
 from tests.shop import add_product
 
-PARTS = ["configuration", "data folder", "database", "queue", "catalogue", "index", "search"]
+PARTS = [
+    "configuration",
+    "data folder",
+    "database",
+    "queue",
+    "catalogue",
+    "embedder",
+    "colours",
+    "words",
+    "duplicates",
+    "index",
+    "search",
+]
 
 
 def diagnosis(capsys) -> dict[str, tuple[str, str]]:
@@ -44,6 +57,30 @@ def test_a_healthy_shop_is_told_so_part_by_part(db, capsys):
     assert found["index"][1] == "0 garments indexed, 1 newer ones are scanned"
 
 
+def test_pictures_that_were_not_compared_are_counted(db, capsys):
+    add_product("BLUE", "blue")
+    PerceptualHash.objects.all().delete()
+    assert ailments(capsys) == {
+        "duplicates": "1 pictures were not compared with the others. Run: manage.py find_duplicates"
+    }
+
+
+def test_garments_without_colours_are_counted(db, capsys):
+    add_product("BLUE", "blue")
+    add_product("RED", "red").colours.all().delete()
+    found = ailments(capsys)
+    assert found.keys() == {"colours"}
+    assert found["colours"].startswith("1 garments have no colours")
+    assert "manage.py name_colours" in found["colours"]
+
+
+def test_products_that_no_words_find_are_told_of(db, capsys):
+    add_product("RED", "red").image.product.words.all().delete()
+    found = ailments(capsys)
+    assert found.keys() == {"words"}
+    assert "manage.py index_words" in found["words"]
+
+
 def test_an_empty_shop_is_healthy(db, capsys):
     call_command("doctor", no_color=True)
     assert {verdict for verdict, _ in diagnosis(capsys).values()} == {"ok"}
@@ -69,7 +106,7 @@ def test_a_backend_that_does_not_exist_is_named_with_those_that_do(db, capsys, s
 
 def test_a_broken_index_is_said_with_the_way_to_mend_it(db, capsys):
     add_product("RED", "red")
-    build = indexing.rebuild(indexing.serving_embedder())
+    build = indexing.rebuild(serving.serving_embedder())
     (indexing.build_store(build.embedder).root / build.name / "vectors.npy").write_bytes(b"?")
     indexing.forget()
     found = ailments(capsys)

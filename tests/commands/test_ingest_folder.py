@@ -13,7 +13,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django_q.brokers import get_broker
 
-from catalog.models import OriginalImage, Product, Segment
+from catalog.models import OriginalImage, Product, Segment, SegmentColour
 from similarity import backends, pipeline, services
 from similarity.models import Embedding, Run
 from tests.pictures import photo
@@ -56,6 +56,11 @@ def test_all_pictures_of_a_folder_and_those_below_are_taken_in(folder, capsys):
         ("deeper/still/blue.png", "folder", "ready"),
     }
     assert Segment.objects.count() == Embedding.objects.count() == 3
+    assert set(SegmentColour.objects.values_list("segment__image__source_name", "colour")) == {
+        ("red.png", "red"),
+        ("green.png", "green"),
+        ("deeper/still/blue.png", "blue"),
+    }
     assert set(Run.objects.values_list("state", flat=True)) == {Run.State.DONE}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.core.management import CommandError, call_command
 
-from similarity import backends, indexing
+from similarity import backends, indexing, serving
 from similarity.models import IndexBuild
 from tests.shop import add_product
 
@@ -26,6 +26,17 @@ def test_all_described_garments_are_indexed(capsys):
     assert indexing.is_serving(build)
     assert printed.startswith("2 garments indexed in ")
     assert build.name in printed
+
+
+def test_what_the_build_finds_is_measured_and_said(capsys):
+    for colour in ("red", "green"):
+        add_product(colour.upper(), colour)
+    printed = rebuilt(capsys)
+    build = IndexBuild.objects.get()
+    manifest = indexing.build_store(build.embedder).verify(build.name)
+    assert (build.recall, build.search_ms) == (1.0, manifest.measured["p50_ms"])
+    assert manifest.measured["recall"] == 1.0
+    assert f"recall@10 1.000 in {build.search_ms:.2f} ms" in printed
 
 
 def test_an_empty_catalogue_is_no_reason_to_fail(capsys):
@@ -68,7 +79,7 @@ def test_missing_weights_are_an_error(settings, tmp_path):
 
 def test_a_build_under_way_is_an_error():
     with (
-        indexing.build_store(indexing.serving_embedder()).lock(),
+        indexing.build_store(serving.serving_embedder()).lock(),
         pytest.raises(CommandError, match="another build is running"),
     ):
         call_command("rebuild_index")

@@ -12,7 +12,7 @@ from tests.engine.test_indexes import random_units, unit
 
 pytest.importorskip("annoy")
 
-BUSHES = {"trees": 1, "search_k": 1}
+BUSHES = {"trees": 1, "search_k": 10}
 """Options that grow trees for as few as 51 vectors."""
 
 
@@ -92,7 +92,7 @@ def test_among_some_keys_the_trees_are_not_asked(grown, monkeypatch):
 
 def test_an_answer_is_complete_where_annoy_gives_up_early(grown, monkeypatch):
     annoy, exact, vectors, _ = grown
-    monkeypatch.setattr(annoy, "_nodes", lambda _k: 1)
+    monkeypatch.setattr(annoy, "search_k", 1)
     monkeypatch.setattr(annoy, "_scan_is_faster", lambda *_args: False)
     assert annoy.search(vectors[:5], 3000) == exact.search(vectors[:5], 3000)
 

@@ -8,7 +8,7 @@ from PIL import Image
 from similarity.engine import Box, load
 from tests.engine.conftest import every
 
-HEAVY = ["torch", "torchvision", "transformers", "groundingdino", "cv2", "timm"]
+HEAVY = ["torch", "torchvision", "transformers", "groundingdino", "open_clip", "cv2", "timm"]
 
 LOOK_AT_IT = """
 import json, sys

@@ -8,8 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from similarity.engine import Box
-from similarity.engine.device import fill, greedy_nms, pick_device, prepare_torch, read_tensors
+from similarity.engine import Box, device
+from similarity.engine.device import (
+    batch_size_on,
+    fill,
+    greedy_nms,
+    pick_device,
+    pick_precision,
+    prepare_torch,
+    read_tensors,
+)
 from similarity.engine.errors import WrongWeights
 
 pytestmark = pytest.mark.ml
@@ -113,6 +121,35 @@ def test_auto_picks_a_device_that_is_there():
 def test_a_device_that_is_not_there_is_refused():
     with pytest.raises(ValueError, match="'abacus'"):
         pick_device("abacus")
+
+
+@pytest.mark.parametrize(
+    ("flags", "precision"),
+    [
+        ("fpu avx2 avx512_bf16 amx_tile amx_bf16", "bfloat16"),
+        ("fpu avx2 avx512_bf16", "float32"),  # without matrix units it is slower, not faster
+        (None, "float32"),
+    ],
+)
+def test_bfloat16_is_picked_where_the_processor_has_matrix_units(
+    tmp_path, monkeypatch, flags, precision
+):
+    path = tmp_path / "cpuinfo"
+    if flags:
+        path.write_text(f"processor\t: 0\nflags\t\t: {flags}\nbugs\t\t: amx_bf16_never\n\n")
+    found = device._processor_flags.__wrapped__(path)
+    monkeypatch.setattr(device, "_processor_flags", lambda: found)
+    assert pick_precision("auto") == precision
+    assert pick_precision("float32") == "float32"
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(ValueError, match="float8"):
+        pick_precision("float8")
+
+
+def test_a_processor_is_given_few_pictures_at_once():
+    assert batch_size_on("cpu") == 8
 
 
 @pytest.mark.parametrize("wrapped", [False, True])

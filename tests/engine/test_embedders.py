@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from similarity.engine import load
+from similarity.engine import TextEmbedder, load
 from tests.engine.conftest import every
 from tests.engine.test_detectors import HEAVY
 
@@ -26,16 +26,30 @@ import json, sys
 from pathlib import Path
 from PIL import Image
 from similarity.engine import load
+from tests.engine.tiny_models import register_tiny_vits
 name, models_dir, photo = sys.argv[1:]
+if name in ("vit_b_16", "dinov2"):
+    register_tiny_vits()
 options = {"models_dir": Path(models_dir), "device": "cpu"} if models_dir else {}
 embedder = load("embedder", name, **options)
 print(json.dumps(embedder.embed([Image.open(photo)]).tolist()))
 """
 
 
+@pytest.fixture(scope="module")
+def loaded():
+    """Embedders by name: what they promise, they promise in one process, so each is loaded once."""
+    return {}
+
+
 @pytest.fixture
-def embedder(options):
-    return lambda name: load("embedder", name, **options(name))
+def embedder(options, loaded):
+    def of(name):
+        if name not in loaded:
+            loaded[name] = load("embedder", name, **options(name))
+        return loaded[name]
+
+    return of
 
 
 @pytest.fixture
@@ -98,6 +112,21 @@ def test_another_process_makes_the_same_vector(
 
 
 @every("embedder")
+def test_a_text_side_describes_words_as_it_describes_crops(embedder, name, crops):
+    model = embedder(name)
+    if not isinstance(model, TextEmbedder):
+        pytest.skip(f"{name} knows no words.")
+    vectors = model.embed_texts(["a red dress", "shoes", ""] * 4)
+    assert vectors.shape == (12, model.dim)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert model.embed_texts([]).shape == (0, model.dim)
+    alone = model.embed_texts(["shoes"])[0]
+    assert float(vectors[1] @ alone) >= 0.9999
+    assert float(vectors[0] @ alone) < 0.9999
+
+
+@every("embedder")
 def test_nothing_is_missing_when_all_is_in_place(embedder, name):
     assert embedder(name).missing() == []
 
@@ -141,12 +170,3 @@ def test_colour_tells_top_over_trousers_from_trousers_over_top(picture):
     mirrored = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     assert colours_agree(picture, mirrored) > 0.99
     assert colours_agree(picture, upside_down) < 0.9
-
-
-def test_colour_bins_are_made_of_lab_as_the_standard_defines_it():
-    from similarity.engine.embedders.colour import _lab
-
-    lab = _lab(np.array([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]))
-    np.testing.assert_allclose(lab[0], [100, 0, 0], atol=0.02)
-    np.testing.assert_allclose(lab[1], [0, 0, 0], atol=0.02)
-    np.testing.assert_allclose(lab[2], [53.24, 80.09, 67.20], atol=0.02)

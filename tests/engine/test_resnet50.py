@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import shutil
 
 import numpy as np
@@ -7,8 +8,10 @@ import pytest
 from PIL import Image
 
 from similarity.engine import load
+from similarity.engine.embedders import resnet50 as module
 from similarity.engine.embedders.resnet50 import _pixels
 from similarity.engine.errors import MissingWeights, WrongWeights
+from similarity.engine.networks.exported import NotUsable, _verified
 
 pytestmark = pytest.mark.ml
 V2, V1 = "resnet50-11ad3fa6.pth", "resnet50-0676ba61.pth"
@@ -93,3 +96,142 @@ def test_a_crop_is_prepared_as_torchvisions_preset_does():
     preset = ResNet50_Weights.IMAGENET1K_V2.transforms()
     difference = np.abs(preset(crop).numpy() - _pixels(crop))
     assert difference.mean() < 0.02  # about one grey level
+
+
+# --- ONNX Runtime ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own_dir(resnet50_dir, tmp_path):
+    """A models folder of the test's own, nothing exported in it yet."""
+    models_dir = tmp_path / "own"
+    models_dir.mkdir()
+    (models_dir / V2).symlink_to(resnet50_dir / V2)
+    return models_dir
+
+
+@pytest.fixture
+def crops(picture):
+    return [picture, picture.rotate(180), Image.new("RGB", (40, 90), "red")]
+
+
+@pytest.fixture
+def by_torch(own_dir, crops, monkeypatch):
+    """What torch alone makes of the crops."""
+    with monkeypatch.context() as patch:
+        patch.setattr("similarity.engine.networks.exported.exported", lambda *_: None)
+        return load("embedder", "resnet50", models_dir=own_dir, device="cpu").embed(crops)
+
+
+def vectors(models_dir, crops, **options):
+    return load(
+        "embedder", "resnet50", models_dir=models_dir, device="cpu", precision="float32", **options
+    ).embed(crops)
+
+
+@pytest.fixture
+def exports(monkeypatch):
+    """One entry for each time that the network of torch is built."""
+    pytest.importorskip("onnxruntime")
+    built = []
+    network = module.ResNet50Embedder._network
+    monkeypatch.setattr(
+        module.ResNet50Embedder, "_network", lambda self: built.append(1) or network(self)
+    )
+    return built
+
+
+@pytest.fixture(scope="module")
+def exported_dir(resnet50_dir, tmp_path_factory, picture):
+    """A models folder with an exported copy in it."""
+    pytest.importorskip("onnxruntime")
+    models_dir = tmp_path_factory.mktemp("exported")
+    (models_dir / V2).symlink_to(resnet50_dir / V2)
+    vectors(models_dir, [picture])
+    return models_dir
+
+
+def spoil_the_network(folder):
+    [copy] = folder.glob("*.onnx")
+    copy.write_bytes(copy.read_bytes()[:-1000])
+
+
+def spoil_the_probe(folder):
+    [probe] = folder.glob("*.npy")
+    np.save(probe, np.random.default_rng(0).normal(size=(2, 2048)).astype(np.float32))
+
+
+def take_the_probe_away(folder):
+    [probe] = folder.glob("*.npy")
+    probe.unlink()
+
+
+@pytest.mark.slow
+def test_an_exported_copy_is_made_once_and_gives_the_vectors_of_torch(
+    exported_dir, crops, by_torch, exports, capfd
+):
+    np.testing.assert_allclose(vectors(exported_dir, crops), by_torch, atol=1e-5)
+    np.testing.assert_allclose(vectors(exported_dir, crops, batch_size=1), by_torch, atol=1e-5)
+    assert exports == []
+    files = sorted(file.suffix for file in (exported_dir / "exported").iterdir())
+    assert files == [".npy", ".onnx"]
+    assert capfd.readouterr().out == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spoil", [spoil_the_network, spoil_the_probe, take_the_probe_away])
+def test_a_copy_that_is_damaged_or_another_networks_is_not_used(exported_dir, tmp_path, spoil):
+    folder = shutil.copytree(exported_dir / "exported", tmp_path / "copy")
+    spoil(folder)
+    [copy] = folder.glob("*.onnx")
+    with pytest.raises(NotUsable, match=copy.name):
+        _verified(copy, (3, 224, 224))
+
+
+@pytest.mark.slow
+def test_a_copy_of_no_use_is_made_anew(own_dir, exported_dir, picture, exports, caplog):
+    spoil_the_probe(shutil.copytree(exported_dir / "exported", own_dir / "exported"))
+    made = vectors(own_dir, [picture])
+    assert len(exports) == 1
+    assert "is made anew" in caplog.text
+    np.testing.assert_array_equal(vectors(own_dir, [picture]), made)
+    assert len(exports) == 1
+
+
+def test_where_no_copy_can_be_kept_torch_serves_and_the_log_says_why(
+    own_dir, crops, by_torch, caplog
+):
+    pytest.importorskip("onnxruntime")
+    (own_dir / "exported").write_text("a file where the folder should be")
+    np.testing.assert_allclose(vectors(own_dir, crops), by_torch, atol=1e-6)
+    assert "torch runs the network, not ONNX Runtime: " in caplog.text
+
+
+def test_without_onnx_runtime_torch_serves(own_dir, crops, by_torch, monkeypatch, caplog):
+    caplog.set_level(logging.INFO, "similarity.engine")
+    monkeypatch.setattr(
+        "similarity.engine.networks.exported.not_installed", lambda *_: ["onnxruntime is not here."]
+    )
+    np.testing.assert_allclose(vectors(own_dir, crops), by_torch, atol=1e-6)
+    assert "onnxruntime is not here." in caplog.text
+    assert not (own_dir / "exported").exists()
+
+
+# --- Precision ------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_bfloat16_agrees_with_single_precision(own_dir, crops, by_torch):
+    halved = load(
+        "embedder", "resnet50", models_dir=own_dir, device="cpu", precision="bfloat16"
+    ).embed(crops)
+    assert (halved * by_torch).sum(axis=1).min() >= 0.999
+    np.testing.assert_allclose(np.linalg.norm(halved, axis=1), 1.0, atol=1e-5)
+
+
+def test_vectors_of_two_precisions_never_mix(own_dir):
+    prints = {
+        load("embedder", "resnet50", models_dir=own_dir, precision=precision).fingerprint
+        for precision in ("float32", "bfloat16")
+    }
+    assert len(prints) == 2

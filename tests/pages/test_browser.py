@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from similarity import pipeline
+from similarity import pipeline, services
 from similarity.models import Run
 from tests.pages.test_home import half_red_half_blue
 from tests.pictures import photo
@@ -263,10 +263,30 @@ def test_it_all_works_without_javascript(open_page, shop):
     page = open_page(java_script_enabled=False)
     choose(page, half_red_half_blue())
     page.click(".intake button:visible")
+    page.locator(".found .card").nth(2).wait_for()
     assert page.locator(".found .card").count() == 3
     page.click("#part-2")
     assert page.locator("#part-2").get_attribute("aria-pressed") == "true"
     assert page.locator(".found .card h3").first.inner_text() == "blue thing"
+    page.check("#filter-colour-green")
+    page.click("#filter-apply")
+    assert page.is_checked("#filter-colour-green")
+    assert page.locator(".found .card h3").all_inner_texts() == ["green thing"]
+
+
+def test_swatches_filter_and_are_worked_by_the_keyboard_too(open_page, shop):
+    page = open_page()
+    choose(page, photo("red", seed=5))
+    best(page)
+    page.click("#filter-colour-green")
+    page.click("#filter-apply")
+    page.wait_for_selector("#found-title >> text=1 piece")
+    assert best(page) == "green thing"
+    page.focus("#filter-colour-blue")
+    page.keyboard.press("Space")
+    page.click("#filter-apply")
+    page.wait_for_selector("#found-title >> text=2 pieces")
+    assert page.get_by_role("checkbox", name="Green").is_checked()
 
 
 @pytest.mark.parametrize("width", [390, 768, 1280])
@@ -279,3 +299,62 @@ def test_nothing_is_wider_than_the_window(open_page, shop, width):
     page.click(".found .card h3 a >> nth=0")
     page.wait_for_selector("#more-title")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_words_are_searched_with_and_results_refined(open_page, shop):
+    page = open_page()
+    page.fill(".words input", "green thing")
+    page.keyboard.press("Enter")
+    assert best(page) == "green thing"
+    assert page.input_value("#filter-text") == "green thing"
+    first = page.locator(".found .card").first
+    first.get_by_text("More like this").click()
+    page.wait_for_selector(".examples")
+    assert best(page) != "green thing"
+    page.click(".examples button")
+    page.wait_for_selector(".examples", state="detached")
+    assert best(page) == "green thing"
+    page.fill("#filter-without", "green")
+    page.click("#filter-apply")
+    page.wait_for_function("document.querySelectorAll('.found .card').length === 2")
+
+
+def test_a_form_without_a_photo_or_words_says_what_is_missing(open_page, shop):
+    page = open_page()
+    page.click("#search")
+    page.wait_for_selector("[data-problem] >> text=Choose a photo first")
+
+
+def test_words_typed_before_a_photo_is_chosen_go_with_it(open_page, shop):
+    page = open_page()
+    page.fill(".words input", "blue")
+    choose(page, photo("green", seed=5))
+    best(page)
+    assert Run.objects.filter(kind=Run.Kind.SEARCH).first().options["text"] == "blue"
+    assert page.locator("[data-photo] image").is_visible()
+
+
+# --- Settings -------------------------------------------------------------------------------
+
+
+def test_a_chosen_theme_and_contrast_outdo_the_device(open_page, transactional_db):
+    page = open_page("/settings/", color_scheme="light")
+    for theme, contrast, paper in (
+        ("dark", "system", "rgb(23, 21, 19)"),
+        ("dark", "high", "rgb(0, 0, 0)"),
+        ("light", "high", "rgb(255, 255, 255)"),
+        ("system", "normal", "rgb(250, 248, 244)"),
+    ):
+        page.get_by_label("Theme").select_option(theme)
+        page.get_by_label("Contrast").select_option(contrast)
+        page.get_by_role("button", name="Keep them").click()
+        playwright.expect(page.get_by_text("Your settings are kept.")).to_be_visible()
+        playwright.expect(page.locator("body")).to_have_css("background-color", paper)
+
+
+def test_garments_are_found_when_asked_where_they_are_not_at_once(open_page, shop):
+    run = services.search_photo(half_red_half_blue(), limit=5, detect=False)
+    page = open_page(f"/?search={run.pk}")
+    page.get_by_role("button", name="Find the garments in it").click()
+    playwright.expect(page.locator(".part-badge")).to_have_count(2)
+    playwright.expect(page.get_by_role("button", name="Find the garments in it")).to_have_count(0)

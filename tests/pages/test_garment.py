@@ -3,6 +3,7 @@
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from similarity import backends
 from similarity.models import Embedding
 from tests.pictures import photo
 from tests.shop import add_photo, add_product
@@ -83,6 +84,12 @@ def test_a_garment_that_fills_its_picture_is_not_marked(stranger, db):
     assert '<rect class="part"' not in page_of(stranger, add_product("WHOLE")).text
 
 
+def test_a_picture_without_a_garment_has_a_page_and_a_name(stranger, db, settings):
+    settings.DETECTOR = "tests.pipeline.backends:NothingDetector"
+    backends.forget()
+    assert "<h1>Whole picture</h1>" in page_of(stranger, add_photo(photo())).text
+
+
 def test_a_garment_without_a_product_has_its_page(stranger, db):
     response = page_of(stranger, add_photo(photo("red")))
     assert response.status_code == 200
@@ -127,3 +134,62 @@ def test_more_likeness_asks_no_more_of_the_database(stranger, db):
         add_product(f"P{seed}", seed=seed, sizes=["S"], tags=["soft"])
         add_photo(photo("red", seed=seed + 20), segment.image.product)
     assert queries() == few
+
+
+def test_a_garment_s_colours_are_shown_with_their_names(stranger, db):
+    for segment in (add_product("DRESS", "pink"), add_photo(photo("pink"))):
+        text = page_of(stranger, segment).text
+        assert "swatch-pink" in text
+        assert "Pink" in text
+    segment.colours.all().delete()
+    assert "Colours" not in page_of(stranger, segment).text
+
+
+# --- What else to show ----------------------------------------------------------------------
+
+
+def test_what_is_worn_with_it_leads_to_the_like_of_it(stranger, db, use, settings):
+    use("DETECTOR", "Halves")
+    worn = add_product("OUTFIT")
+    settings.DETECTOR = "whole_image"
+    backends.forget()
+    bag = add_product("BAG", seed=4)
+    response = page_of(stranger, worn)
+    [(other, cards)] = response.context["worn"]
+    assert other.label != worn.label
+    assert [card.product.reference for card in cards] == ["BAG"]
+    assert "Goes with it" in response.text
+    assert f"/garments/{bag.identifier}/" in response.text
+
+
+def test_a_card_says_which_garment_of_its_picture_it_is(stranger, db, use, settings):
+    use("DETECTOR", "Halves")
+    add_product("OUTFIT")
+    settings.DETECTOR = "whole_image"
+    backends.forget()
+    alone = add_product("ALONE", seed=4)
+    [card] = page_of(stranger, alone).context["cards"]
+    assert card.kind == card.segment.label.capitalize() in ("Top", "Bag")
+    outfit = page_of(stranger, card.segment)
+    assert [card.kind for card in outfit.context["cards"]] == [""]
+    assert f'<p class="card-kind">{card.kind}</p>' in page_of(stranger, alone).text
+
+
+def test_pictures_of_one_garment_alone_go_with_nothing(stranger, db):
+    segment = add_product("RED")
+    add_photo(photo("blue", seed=3), segment.image.product)
+    add_product("ROSE", seed=1)
+    response = page_of(stranger, segment)
+    assert response.context["worn"] == []
+    assert "Goes with it" not in response.text
+
+
+def test_of_what_is_sold_out_the_like_that_can_be_had_is_shown(stranger, db):
+    gone = add_product("GONE", sale_status="sold_out")
+    add_product("ALSO", seed=1, sale_status="sold_out")
+    add_product("THERE", seed=2)
+    add_product("CHEAP", seed=3, sale_status="sale")
+    response = page_of(stranger, gone)
+    shown = {card.product.reference for card in response.context["cards"]}
+    assert shown == {"THERE", "CHEAP"}
+    assert "Sold out, but these are alike" in response.text

@@ -137,7 +137,7 @@ def test_a_file_that_will_not_do_is_refused_on_the_page(stranger, db, file, stat
 def test_a_form_without_a_photo_is_refused(stranger, db):
     response = send(stranger)
     assert response.status_code == 400
-    assert "Choose a photo first." in response.text
+    assert "Choose a photo first, or say in words" in response.text
 
 
 def test_a_form_from_elsewhere_is_refused(db):
@@ -221,3 +221,25 @@ def test_more_results_ask_no_more_of_the_database(stranger, db):
         return len(captured)
 
     assert queries(2) == queries(12) <= 8
+
+
+def test_colours_narrow_the_results_and_stay_ticked(stranger, three_colours):
+    query = send(stranger, image=as_file(photo("red"))).context["query"]
+    response = send(stranger, query=query.pk, **{"filters.colour": ["blue", "green"]})
+    assert set(names(response)) == {"blue thing", "green thing"}
+    for colour, is_ticked in (("blue", True), ("green", True), ("red", False)):
+        ticked = f'id="filter-colour-{colour}" value="{colour}" checked'
+        assert (ticked in response.text) is is_ticked
+
+
+def test_more_can_be_shown_until_there_is_no_more(stranger, db):
+    segment, *_ = [add_product(f"P{seed}", seed=seed) for seed in range(6)]
+    page = send(stranger, segment=segment.identifier, limit=2)
+    assert page.context["more"] == 4
+    assert 'id="more"' in page.text
+    assert '<input type="hidden" name="limit" value="4">' in page.text
+    page = send(stranger, segment=segment.identifier, limit=page.context["more"])
+    assert len(page.context["cards"]) == 4
+    page = send(stranger, segment=segment.identifier, limit=8)
+    assert len(page.context["cards"]) == 5
+    assert 'id="more"' not in page.text

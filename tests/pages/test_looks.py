@@ -1,8 +1,11 @@
 """What the pages make of results and photos."""
 
+import re
+from pathlib import Path
+
 import pytest
 
-from catalog.models import Segment
+from catalog.models import Segment, SegmentColour
 from fashionsim.looks import Card, parts, sizes_of
 from similarity.models import Query
 from tests.shop import add_product
@@ -19,6 +22,12 @@ def test_similarity_is_told_in_words(similarity, word):
 def test_sizes_come_smallest_first(db):
     product = add_product("A", sizes=["L", "one size", "XS", "40", "M", "8"]).image.product
     assert sizes_of(product) == ["XS", "M", "L", "8", "40", "one size"]
+
+
+def test_every_colour_has_its_swatch():
+    sheet = Path("static/css/swatches.css").read_text()
+    drawn = re.findall(r"^\.swatch-(\w+) { background: #[0-9a-f]{6}; }$", sheet, re.MULTILINE)
+    assert drawn == SegmentColour.Name.values
 
 
 def test_garments_are_numbered_as_they_were_found():

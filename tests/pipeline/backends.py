@@ -133,3 +133,13 @@ class DeadlyDetector(WholeImageDetector):
         if np.asarray(image).mean() < 60:
             os.kill(os.getpid(), signal.SIGKILL)
         return super().detect(image)
+
+
+class SlowEmbedder(ThumbnailEmbedder):
+    """Takes its time over each picture, as a large model does."""
+
+    light: ClassVar[bool] = False
+
+    def embed(self, crops: Sequence[Image]) -> Vectors:
+        time.sleep(0.1 * len(crops))
+        return super().embed(crops)

@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings as configured
 
 from catalog.models import OriginalImage, Segment
-from similarity import backends, indexing, pipeline, services
+from similarity import backends, indexing, pipeline, services, serving
 from similarity.errors import AlreadyEnded
 from similarity.models import Embedding, Hit, IndexBuild, Query, Run
 from tests.pictures import photo
@@ -139,7 +139,7 @@ def test_a_search_that_waits_is_cancelled_at_once(transactional_db):
 
 def test_a_rebuild_under_way_stops_and_the_build_before_goes_on_serving(transactional_db):
     add_product("RED", "red")
-    before = indexing.rebuild(indexing.serving_embedder())
+    before = indexing.rebuild(serving.serving_embedder())
     [run] = pipeline.claim([services.start_rebuild().pk])
     services.cancel(run)
     pipeline.carry_out(run)

@@ -6,7 +6,7 @@ import itertools
 import json
 import shutil
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -15,8 +15,8 @@ from django.conf import settings as configured
 from django.db.models import QuerySet
 from hypothesis import HealthCheck, given, settings, strategies
 
-from catalog.models import OriginalImage, Product, Segment
-from similarity import backends, indexing, pipeline, results, services
+from catalog.models import OriginalImage, Product, Segment, SegmentColour
+from similarity import backends, indexing, pipeline, results, services, serving
 from similarity.engine.errors import BrokenBuild, BuildInProgress
 from similarity.models import Embedder, Embedding, IndexBuild
 from tests.pictures import COLOURS, photo
@@ -25,6 +25,7 @@ from tests.shop import add_photo, add_product
 
 DIM = 8
 BRANDS = ("Ada", "Bea", "Cleo")
+HUES = ("red", "navy", "white")
 
 numbers = itertools.count()
 
@@ -87,26 +88,36 @@ def describe(images: Iterable[OriginalImage], vectors: np.ndarray, embedder: Emb
         Embedding(segment=segment, embedder=embedder, vector=vector)
         for segment, vector in zip(segments, vectors, strict=True)
     )
+    # From one garment to the next another two colours, the second now and then prominent.
+    SegmentColour.objects.bulk_create(
+        SegmentColour(segment=segment, colour=HUES[(segment.pk + place) % 3], share=share)
+        for segment in segments
+        for place, share in enumerate((0.6, 0.4 if segment.pk % 4 else 0.2))
+    )
 
 
 def scan(
     embedder: Embedder,
     vector: np.ndarray,
     limit: int,
+    *,
     products: QuerySet[Product] | None = None,
-    leave_out: Segment | None = None,
+    colours: QuerySet[SegmentColour] | None = None,
+    leave_out: Sequence[Segment] = (),
 ) -> list[tuple[int, float]]:
     """The obvious way: every vector of the database, in double precision, one by one."""
     rows = Embedding.objects.filter(embedder=embedder)
     if products is not None:
         rows = rows.filter(segment__image__product__in=list(products.all()))
+    if colours is not None:
+        rows = rows.filter(segment__in=[colour.segment_id for colour in colours.all()])
     best: dict[tuple[int | None, int | None], tuple[int, float]] = {}
     for segment, image, product, stored in rows.values_list(
         "segment", "segment__image", "segment__image__product", "vector"
     ):
-        if leave_out and leave_out.image_id == image:
+        if any(segment.image_id == image for segment in leave_out):
             continue
-        if leave_out and product and leave_out.image.product_id == product:
+        if product and any(segment.image.product_id == product for segment in leave_out):
             continue
         similarity = float(stored.astype(np.float64) @ vector.astype(np.float64))
         entry = (None, image) if product is None else (product, None)
@@ -147,17 +158,22 @@ happenings = strategies.lists(
     seed=strategies.integers(0, 2**32 - 1),
     limit=strategies.integers(1, 30),
     names=strategies.none() | strategies.sets(strategies.sampled_from(BRANDS)),
+    hues=strategies.none() | strategies.sets(strategies.sampled_from(HUES)),
 )
-def test_whatever_happens_the_answer_is_that_of_a_scan(embedder, happenings, seed, limit, names):
+def test_whatever_happens_the_answer_is_that_of_a_scan(
+    embedder, *, happenings, seed, limit, names, hues
+):
     empty_catalogue()
     random = np.random.default_rng(seed)
     products = None if names is None else brand(*names)
+    colours = None if hues is None else SegmentColour.objects.prominent(hues)
+    filters = {"products": products, "colours": colours}
     for happening in ["add", *happenings]:
         happen(happening, embedder, random)
-        assert_equals_a_scan(embedder, some_units(random, 1)[0], limit, products=products)
+        assert_equals_a_scan(embedder, some_units(random, 1)[0], limit, **filters)
         for segment in some(random, Segment.objects.select_related("image"), 1):
             vector = segment.embeddings.get().vector
-            assert_equals_a_scan(embedder, vector, limit, products=products, leave_out=segment)
+            assert_equals_a_scan(embedder, vector, limit, **filters, leave_out=[segment])
 
 
 def empty_catalogue() -> None:
@@ -193,9 +209,11 @@ def some(random: np.random.Generator, rows: QuerySet, count: int) -> list:
 
 
 @pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize("few", [indexing.FEW, 0], ids=["few are scanned", "index first"])
 @pytest.mark.parametrize("is_built", [True, False], ids=["built", "unbuilt"])
-def test_filters_of_every_selectivity_give_what_a_scan_gives(embedder, is_built):
+def test_filters_of_every_selectivity_give_what_a_scan_gives(embedder, is_built, few, monkeypatch):
     """From one product in 3,000 to all of them; what is kept lies far off as well as near."""
+    monkeypatch.setattr(indexing, "FEW", few)
     vectors = units(3000, seed=1)
     [query] = units(1, seed=2)
     vectors = vectors[np.argsort(-(vectors @ query))]
@@ -207,6 +225,25 @@ def test_filters_of_every_selectivity_give_what_a_scan_gives(embedder, is_built)
     for names in (["rare"], ["uncommon"], ["common"], ["rare", "uncommon"], ["none such"]):
         assert_equals_a_scan(embedder, query, 20, products=brand(*names))
     assert_equals_a_scan(embedder, query, 100, products=Product.objects.all())
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize("is_built", [True, False], ids=["built", "unbuilt"])
+def test_colours_of_every_selectivity_give_what_a_scan_gives(embedder, is_built):
+    vectors = units(2000, seed=1)
+    [query] = units(1, seed=2)
+    add_products(vectors[np.argsort(-(vectors @ query))], embedder)
+    far = Segment.objects.order_by("-pk")[:5]
+    SegmentColour.objects.bulk_create(
+        SegmentColour(segment=segment, colour="pink", share=0.3 - number / 50)
+        for number, segment in enumerate(far)
+    )
+    if is_built:
+        indexing.rebuild(embedder)
+    for names in (["pink"], ["red"], ["red", "pink"], list(HUES), ["yellow"]):
+        colours = SegmentColour.objects.prominent(names)
+        assert_equals_a_scan(embedder, query, 20, colours=colours)
+        assert_equals_a_scan(embedder, query, 20, colours=colours, products=brand("Ada"))
 
 
 @pytest.mark.usefixtures("engine")
@@ -236,7 +273,7 @@ def test_as_many_products_as_asked_for_though_one_has_all_the_nearest_pictures(e
 def test_a_forest_gives_as_many_as_asked_for_and_finds_most_of_the_nearest(embedder, settings):
     """Large enough, at these settings, for Annoy's trees to be asked and not a scan."""
     settings.INDEX = "annoy"
-    settings.BACKEND_OPTIONS = {"annoy": {"trees": 4, "search_k": 400}}
+    settings.BACKEND_OPTIONS = {"annoy": {"trees": 4, "search_k": 800}}
     vectors = units(25_000, seed=1)
     add_products(vectors, embedder)
     build = indexing.rebuild(embedder)
@@ -257,13 +294,13 @@ def test_a_forest_gives_as_many_as_asked_for_and_finds_most_of_the_nearest(embed
 @pytest.mark.parametrize("is_built", [True, False], ids=["built", "unbuilt"])
 def test_what_is_added_is_found_at_once(is_built):
     add_product("BLUE", "blue")
-    serving = indexing.serving_embedder()
+    embedder = serving.serving_embedder()
     if is_built:
-        indexing.rebuild(serving)
+        indexing.rebuild(embedder)
     assert found(photo("red", seed=9)) == ["BLUE"]
     add_product("RED", "red")
     assert found(photo("red", seed=9)) == ["RED", "BLUE"]
-    assert indexing.status(serving).newer == (1 if is_built else 2)
+    assert indexing.status(embedder).newer == (1 if is_built else 2)
 
 
 @pytest.mark.usefixtures("engine", "db")
@@ -272,7 +309,7 @@ def test_what_is_deleted_is_gone_at_once(is_built):
     red = add_product("RED", "red")
     add_product("BLUE", "blue")
     if is_built:
-        indexing.rebuild(indexing.serving_embedder())
+        indexing.rebuild(serving.serving_embedder())
     assert found(photo("red", seed=9)) == ["RED", "BLUE"]
     red.image.product.delete()
     assert found(photo("red", seed=9)) == ["BLUE"]
@@ -289,7 +326,7 @@ def nearest_to(data: bytes, limit: int = 10) -> list[indexing.Neighbour]:
 @pytest.mark.usefixtures("db")
 def test_a_product_that_is_renamed_is_shown_by_its_new_name():
     product = add_product("RED", "red").image.product
-    indexing.rebuild(indexing.serving_embedder())
+    indexing.rebuild(serving.serving_embedder())
     product.reference = "SCARLET"
     product.save()
     assert found(photo("red", seed=9)) == ["SCARLET"]
@@ -298,7 +335,7 @@ def test_a_product_that_is_renamed_is_shown_by_its_new_name():
 @pytest.mark.usefixtures("db")
 def test_a_garment_described_anew_has_its_new_vector_at_once(settings):
     segment = add_product("RED", "red")
-    indexing.rebuild(indexing.serving_embedder())
+    indexing.rebuild(serving.serving_embedder())
     settings.DETECTOR = "tests.pipeline.backends:HalvesDetector"
     backends.forget()
     pipeline.execute(services.describe_again(segment.image).pk)
@@ -341,7 +378,7 @@ is_over = False
 while not is_over:
     is_over = stop.exists()
     answers.add(tuple(item.segment_id for item in services.find_similar(photo, limit=5)))
-    builds.add(indexing.status(indexing.serving_embedder()).serving)
+    builds.add(indexing.status(serving.serving_embedder()).serving)
     stop.with_name("searching").touch()
 print(len(answers), len(answers.pop()), len(builds))
 """
@@ -495,6 +532,31 @@ def test_a_broken_build_does_not_get_to_serve(embedder):
     with pytest.raises(BrokenBuild):
         indexing.activate(first)
     assert indexing.is_serving(second)
+
+
+# --- What a build finds ----------------------------------------------------------------------
+
+
+def test_a_build_finds_what_is_asked_for(embedder, settings, monkeypatch):
+    monkeypatch.setattr("similarity.engine.indexes.annoy.ROWS_PER_NODE", 0)
+    settings.INDEX, settings.INDEX_RECALL = "annoy", 0.95
+    add_products(units(500, seed=1), embedder)
+    build = indexing.rebuild(embedder)
+    assert build.parameters.keys() == {"trees", "search_k", "seed"}
+    assert build.recall >= 0.95
+    assert build.search_ms > 0
+
+
+def test_a_build_that_finds_less_than_asked_for_is_said_in_the_log(
+    embedder, settings, monkeypatch, caplog
+):
+    monkeypatch.setattr("similarity.engine.indexes.annoy.ROWS_PER_NODE", 0)
+    settings.INDEX = "annoy"
+    settings.BACKEND_OPTIONS = {"annoy": {"trees": 1, "search_k": 10}}
+    add_products(units(500, seed=1), embedder)
+    build = indexing.rebuild(embedder)
+    assert build.recall < 0.99
+    assert f"{build.name} finds only {build.recall:.3f} of the nearest" in caplog.text
 
 
 # --- When a rebuild is due -------------------------------------------------------------------

@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 from django.utils import timezone
 
-from similarity import indexing, pipeline, services
+from similarity import indexing, pipeline, services, serving
 from similarity.errors import OtherEmbedder
 from similarity.models import Embedder, IndexBuild, Run
 from tests.shop import add_product
@@ -47,12 +47,12 @@ def test_a_roll_back_is_not_undone_by_itself(stale):
     rebuilt()
     Run.objects.update(finished_at=timezone.now() - 2 * services.REST)
     services.roll_back(first)
-    assert indexing.status(indexing.serving_embedder()).is_rolled_back
+    assert indexing.status(serving.serving_embedder()).is_rolled_back
     assert services.rebuild_if_needed() is None
 
 
 def test_a_rebuild_that_is_stopped_at_the_last_moment_leaves_nothing(stale):
-    embedder = indexing.serving_embedder()
+    embedder = serving.serving_embedder()
 
     def stop(done: float) -> None:
         if done == 1.0 and IndexBuild.objects.get().state == "building":

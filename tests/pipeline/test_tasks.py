@@ -23,12 +23,19 @@ def test_a_message_of_a_run_that_is_gone_does_nothing(db):
     tasks.execute_run(str(uuid.uuid4()))
 
 
-def test_a_worker_that_starts_uses_its_models_once(settings):
+def test_a_worker_that_starts_uses_its_models_once(db, settings):
     settings.DETECTOR = f"{HERE}:GatedDetector"
     GatedDetector.has_begun.clear()
     GatedDetector.may_go_on.set()
     post_spawn.send(sender="django_q", proc_name="tests")
     assert GatedDetector.has_begun.is_set()
+
+
+def test_a_web_process_leaves_to_workers_what_is_not_light(db, settings):
+    settings.DETECTOR = f"{HERE}:GatedDetector"
+    GatedDetector.has_begun.clear()
+    services.warm_up(light_only=True)
+    assert not GatedDetector.has_begun.is_set()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from django.conf import settings as configured
 from django.db import connection, transaction
 
 from catalog.models import OriginalImage, Segment
-from similarity import backends, indexing, pipeline, services
+from similarity import backends, pipeline, services, serving
 from similarity.engine import Box
 from similarity.engine.images import crop
 from similarity.models import Embedding, Run
@@ -86,13 +86,43 @@ def test_each_garment_is_described_by_its_own_part_of_the_picture(db, settings):
         assert float(segment.embeddings.get().vector @ alone) > 0.98
 
 
-def test_a_picture_without_garments_is_ready_and_has_none(db, settings):
+def test_a_picture_without_a_garment_is_found_by_its_whole_look(db, settings):
+    add_photo(photo("green"))
     settings.DETECTOR = f"{HERE}:NothingDetector"
+    backends.forget()
     [upload] = uploads_of("red")
     assert described([upload]) == [("done", "")]
     upload.image.refresh_from_db()
     assert upload.image.status == OriginalImage.Status.READY
-    assert not Segment.objects.exists()
+    [segment] = upload.image.segments.all()
+    assert segment.box == (0, 0, 120, 160)
+    assert (segment.label, segment.score, segment.detector) == ("", 0, Segment.NOTHING_FOUND)
+    assert [colour.colour for colour in segment.colours.all()] == ["red"]
+    [best, _] = services.find_similar(photo("red"), limit=5)
+    assert best.segment_id == segment.pk
+
+
+def test_a_garment_found_later_takes_the_place_of_the_whole_picture(db, settings):
+    settings.DETECTOR = f"{HERE}:NothingDetector"
+    segment = add_photo(photo())
+    assert not segment.is_a_garment
+    settings.DETECTOR = HALVES
+    backends.forget()
+    pipeline.execute(services.describe_again(segment.image).pk)
+    segment.refresh_from_db()
+    assert (segment.label, segment.is_a_garment) == ("top", True)
+    assert segment.box == (0, 0, 60, 160)
+
+
+def test_a_product_is_stood_for_by_a_garment_rather_than_by_an_earlier_whole_picture(db, settings):
+    settings.DETECTOR = f"{HERE}:NothingDetector"
+    whole = add_product("D-1", "red")
+    product = whole.image.product
+    assert services.main_segment(product) == whole
+    settings.DETECTOR = HALVES
+    backends.forget()
+    garment = add_photo(photo("blue"), product)
+    assert services.main_segment(product) == garment
 
 
 def test_in_a_batch_each_vector_stays_with_its_own_picture(db, settings):
@@ -229,7 +259,7 @@ def test_a_rerun_that_fails_keeps_what_was_found_before(db, settings):
 
 def test_ids_of_vectors_grow_in_the_order_of_commits(beside):
     """Who has read up to an id has missed nothing below it: indexing's tail rests on that."""
-    embedder = indexing.serving_embedder()
+    embedder = serving.serving_embedder()
     first, second = (add_photo(photo(colour)) for colour in ("red", "green"))
     Embedding.objects.all().delete()
     has_written, may_commit = threading.Event(), threading.Event()

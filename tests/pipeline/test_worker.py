@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -146,3 +147,60 @@ def test_a_worker_that_is_killed_outright_takes_its_cluster_along(shop):
     worker.kill()
     worker.wait(5)
     eventually(lambda: not shop.processes(), within=15)
+
+
+ASK = """
+import json, time, uuid
+from django.contrib.auth import get_user_model
+from rest_framework.test import APIClient
+from tests.pictures import as_base64, photo
+
+User = get_user_model()
+client, other = APIClient(HTTP_HOST="localhost"), APIClient(HTTP_HOST="localhost")
+client.force_authenticate(User.objects.create_superuser("ada"))
+other.force_authenticate(User.objects.create_superuser("olga"))
+path, body = sys.argv[1:3]
+pk = str(uuid.uuid4())
+asked = json.loads(body)
+name = "images" if "uploads" in path else "image"
+asked |= {"id": pk, name: [as_base64(photo())] if name == "images" else as_base64(photo())}
+started = client.post(path, asked, format="json")
+assert started.status_code == 202, started.content
+query = (started.json().get("query") or {}).get("id")
+from similarity.models import Run
+kind = "detect" if query else "upload"
+deadline = time.monotonic() + 60
+while not Run.objects.filter(kind=kind, state="running", step="detecting").exists():
+    assert time.monotonic() < deadline, list(Run.objects.values())
+    time.sleep(0.05)
+run = Run.objects.get(kind=kind)
+assert other.post(f"/cancel_processing/{run.pk}").status_code == 404
+at = time.monotonic()
+answer = client.post(f"/cancel_processing/{run.pk}")
+print(json.dumps({"status": answer.status_code, "seconds": time.monotonic() - at,
+                  "id": run.pk.hex, "given": pk}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/api/v1/uploads/", "{}"), ("/api/v1/searches/", '{"detect": true, "wait": 0}')],
+    ids=["upload", "search"],
+)
+def test_a_run_in_a_worker_is_cancelled_in_well_under_a_second_and_leaves_nothing(shop, path, body):
+    shop.env["EMBEDDER"] = "tests.api.heavy:HeavyColour"
+    started(shop)
+    told = json.loads(shop.python(ASK, path, body).splitlines()[-1])
+    assert told["status"] == 200
+    assert told["seconds"] < 1
+    columns = "state, step, finished_at IS NULL"
+    row = f"SELECT {columns} FROM similarity_run WHERE id = '{told['id']}'"  # noqa: S608
+    eventually(lambda: shop.query(row)[0][0] == "cancelled", within=20)
+    assert shop.query(row) == [("cancelled", "detecting", 0)]
+    assert shop.count("catalog_segment") == shop.count("similarity_embedding") == 0
+    if "uploads" in path:
+        assert told["id"] == told["given"].replace("-", "")
+        assert shop.count("catalog_originalimage") == 0
+        eventually(lambda: not list((shop.folder / "media").rglob("*.*")), within=5)
+    else:
+        assert shop.query("SELECT detections FROM similarity_query") == [(None,)]

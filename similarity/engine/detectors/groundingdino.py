@@ -6,14 +6,16 @@ seconds a picture on a processor and over a gigabyte of memory: the worker's, ne
 
 from __future__ import annotations
 
+import re
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +31,18 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 
-CHECKPOINT = WeightsFile(
-    "groundingdino_swint_ogc.pth",
-    "It is the Swin-T checkpoint in the releases of github.com/IDEA-Research/GroundingDINO.",
-)
+Variant = Literal["swin_t", "swin_b"]
+CHECKPOINTS: Mapping[str, WeightsFile] = {
+    "swin_t": WeightsFile(
+        "groundingdino_swint_ogc.pth",
+        "For the published Swin-T run: manage.py models fetch groundingdino.",
+    ),
+    "swin_b": WeightsFile(
+        "groundingdino_swinb_cogcoor.pth",
+        "For the published Swin-B run: manage.py models fetch groundingdino_swinb.",
+    ),
+}
+"""By the name of the backbone: the published ones."""
 TEXT_ENCODER = WeightsFile(
     "bert-base-uncased",
     "They are two small files of huggingface.co/google-bert/bert-base-uncased;"
@@ -97,6 +107,12 @@ SWIN_T: Mapping[str, Any] = {
     "sub_sentence_present": True,
 }
 
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
+    "swin_t": SWIN_T,
+    "swin_b": {**SWIN_T, "backbone": "swin_B_384_22k"},
+}
+"""GroundingDINO_SwinB_cfg.py differs in nothing else."""
+
 LEFT_OVER = ("bert.embeddings.position_ids", "label_enc.weight")
 """Tensors of the published checkpoints that this version of the library has no use for."""
 
@@ -109,12 +125,24 @@ SMALLEST_SIDE = 256
 256 by 256 pixels have 1360. What is smaller or narrower is padded to it."""
 
 
+LONGEST = 2.0
+"""Of a picture that is longer than so many times its shorter side, parts are looked at as well."""
+OVERLAP = 0.3
+"""Of a part with the next: what is cut in one is whole in the other, if it is no longer."""
+MOST_PARTS = 8
+"""Of one picture; of a still longer one each part is longer."""
+CUT_WITHIN = 0.02
+"""A box that ends so near to a part's edge, in shorter sides of the picture, is cut by it."""
+
+
 class GroundingDinoDetector:
     """Finds what the words of `prompt` name; a detection's label is one of them.
 
-    `checkpoint` is a file, and `text_encoder` a folder with config.json and vocab.txt, in
-    `models_dir`. `config` holds what differs from Swin-T, under the names of the library's own
-    configuration: {"backbone": "swin_B_384_22k"} for the published Swin-B.
+    The prompt is "shirt . dress . shoes .", as the model's authors write it, "shirt, dress, shoes",
+    or a sequence of words. `variant` is the backbone; `checkpoint` is a file, by default the
+    published one of that variant, and `text_encoder` a folder with config.json and vocab.txt, in
+    `models_dir`. `config` holds what else differs, under the names of the library's own
+    configuration.
 
     A box is kept if a word scores `box_threshold` there, and bears the word if each of its
     tokens (of "leather jacket", both) scores `text_threshold`. Of boxes whose IoU exceeds
@@ -123,6 +151,7 @@ class GroundingDinoDetector:
 
     Pictures are scaled, up or down, to `shorter_side`, or to `longer_side` if that is reached
     first. The published 800 by 1333 finds small things better and takes three times as long.
+    A very tall or wide one would come out small: it is looked at as a whole and in parts.
     """
 
     light: ClassVar[bool] = False
@@ -131,10 +160,11 @@ class GroundingDinoDetector:
         self,
         models_dir: Path | str,
         *,
-        checkpoint: str = CHECKPOINT.name,
+        variant: Variant = "swin_t",
+        checkpoint: str | None = None,
         config: Mapping[str, Any] | None = None,
         text_encoder: str = TEXT_ENCODER.name,
-        prompt: Sequence[str] = GARMENTS,
+        prompt: str | Sequence[str] = GARMENTS,
         box_threshold: float = 0.3,
         text_threshold: float = 0.25,
         nms_threshold: float = 0.7,
@@ -143,8 +173,9 @@ class GroundingDinoDetector:
         longer_side: int = 800,
     ) -> None:
         self.models_dir = Path(models_dir)
-        self.checkpoint = checkpoint
-        self.config = _checked_config(config or {})
+        self.config = _checked_config(variant, config or {})
+        self.published = CHECKPOINTS[variant]
+        self.checkpoint = checkpoint or self.published.name
         self.encoder = self.models_dir / text_encoder
         self.prompt = _checked_prompt(prompt)
         self.box_threshold = box_threshold
@@ -165,7 +196,7 @@ class GroundingDinoDetector:
         files = [self._checkpoint(), *(self.encoder / name for name in ENCODER_FILES)]
         return digest(
             "groundingdino",
-            1,
+            2,
             sorted(self.config.items()),
             self.prompt,
             (self.box_threshold, self.text_threshold, self.nms_threshold),
@@ -179,16 +210,24 @@ class GroundingDinoDetector:
 
     def detect(self, image: Image) -> list[Detection]:
         network = self._network.get()
-        canvas, extent = self._canvas(image)
+        whole: list[Detection] = []
+        cut: list[Detection] = []
         with self._busy:
-            token_scores, boxes = network.predict(canvas)
+            for part in parts(image.size, self.longer_side / self.shorter_side):
+                for found in self._look(network, image, part):
+                    (cut if _is_cut(found.box, part, image.size) else whole).append(found)
+        return merge(whole, cut, self.nms_threshold)
+
+    def _look(self, network: _Network, image: Image, part: Box) -> Iterator[Detection]:
+        """What is found in one part of an image, in the image's own pixels."""
+        view = image if part == Box.whole(image) else image.crop(part.pixels())
+        canvas, extent = self._canvas(view)
+        token_scores, boxes = network.predict(canvas)
         scores, words = best_words(token_scores, network.spans, self.text_threshold)
-        found = []
         for query in np.flatnonzero(scores >= self.box_threshold):
-            box = _box(boxes[query], extent).clamped(image.width, image.height)
+            box = _box(boxes[query], extent).clamped(view.width, view.height)
             if box.area > 0:
-                found.append(Detection(box, self.prompt[words[query]], float(scores[query])))
-        return suppress(found, self.nms_threshold)
+                yield Detection(_moved(box, part), self.prompt[words[query]], float(scores[query]))
 
     def _canvas(self, image: Image) -> tuple[Floats, NDArray[np.float64]]:
         """The network's input, (3, height, width), and its width and height in image pixels."""
@@ -207,7 +246,8 @@ class GroundingDinoDetector:
     def _missing_files(self) -> list[str]:
         lacking = []
         if not self._checkpoint().is_file():
-            hint = f" {CHECKPOINT.hint}" if self.checkpoint == CHECKPOINT.name else ""
+            is_published = self.checkpoint == self.published.name
+            hint = f" {self.published.hint}" if is_published else ""
             lacking.append(f"Grounding DINO's checkpoint {self._checkpoint()} is missing.{hint}")
         files = [name for name in ENCODER_FILES if not (self.encoder / name).is_file()]
         if files:
@@ -224,8 +264,13 @@ class GroundingDinoDetector:
         model = build(self.config, self.encoder)
         fill(model, read_tensors(checkpoint), checkpoint, optional=LEFT_OVER)
         caption = ". ".join(self.prompt).lower() + "."
+        device = pick_device(self.device)
+        from similarity.engine.networks.grounding import lighten
+
+        with _without_warnings():
+            lighten(model.eval(), caption, device)
         return _Network(
-            model.eval().to(pick_device(self.device)),
+            model.to(device),
             caption,
             word_spans(model.tokenizer, caption, self.config["max_text_len"]),
         )
@@ -322,13 +367,78 @@ def best_words(
     return best.max(axis=1), best.argmax(axis=1)
 
 
+def parts(size: tuple[int, int], longest: float) -> list[Box]:
+    """What to look at of an image (width, height): the whole and, if it is very long, parts of it.
+
+    They are up to `longest` times as long as wide, overlap, and together are the whole.
+    """
+    width, height = size
+    whole = Box(0.0, 0.0, float(width), float(height))
+    short, long = min(size), max(size)
+    if long <= LONGEST * short:
+        return [whole]
+    length = short * longest
+    count = min(MOST_PARTS, ceil((long - OVERLAP * length) / ((1 - OVERLAP) * length)))
+    length = max(length, long / (count - (count - 1) * OVERLAP))
+    starts = [round(start) for start in np.linspace(0, long - length, count)]
+    edges = [(float(start), float(min(long, ceil(start + length)))) for start in starts]
+    if width > height:
+        return [whole, *(Box(start, 0.0, end, whole.y1) for start, end in edges)]
+    return [whole, *(Box(0.0, start, whole.x1, end) for start, end in edges)]
+
+
+def _is_cut(box: Box, part: Box, size: tuple[int, int]) -> bool:
+    """Whether a box ends where the part does and the image goes on."""
+    width, height = size
+    near = CUT_WITHIN * min(size)
+    inner = ((part.x0, 0.0), (part.y0, 0.0), (part.x1, width), (part.y1, height))
+    distances = (abs(edge - end) for edge, end in zip(box.edges, part.edges, strict=True))
+    return any(
+        end != border and distance <= near
+        for (end, border), distance in zip(inner, distances, strict=True)
+    )
+
+
+def _moved(box: Box, part: Box) -> Box:
+    """A box in a part of an image, as one in the image."""
+    return Box(box.x0 + part.x0, box.y0 + part.y0, box.x1 + part.x0, box.y1 + part.y0)
+
+
 def suppress(found: Sequence[Detection], most_iou: float) -> list[Detection]:
     """Greedy non-maximum suppression over all labels together; best first."""
     kept: list[Detection] = []
-    for detection in sorted(found, key=lambda one: one.score, reverse=True):
+    for detection in _best_first(found):
         if all(detection.box.iou(better.box) <= most_iou for better in kept):
             kept.append(detection)
     return kept
+
+
+def merge(whole: Sequence[Detection], cut: Sequence[Detection], most_iou: float) -> list[Detection]:
+    """What was found in all parts of an image, each garment once; best first.
+
+    A garment that a part's edge cuts scores there as well as it may: it gives way to any that
+    holds most of it.
+    """
+    kept = suppress(whole, most_iou)
+    for detection in _best_first(cut):
+        if all(_held(detection.box, other.box) <= most_iou for other in kept):
+            kept.append(detection)
+    return _best_first(kept)
+
+
+def _held(box: Box, other: Box) -> float:
+    """How much of a box's area another holds, 0 to 1."""
+    shared = Box(
+        max(box.x0, other.x0),
+        max(box.y0, other.y0),
+        min(box.x1, other.x1),
+        min(box.y1, other.y1),
+    )
+    return shared.area / box.area
+
+
+def _best_first(found: Sequence[Detection]) -> list[Detection]:
+    return sorted(found, key=lambda one: one.score, reverse=True)
 
 
 def _box(relative: Floats, extent: NDArray[np.float64]) -> Box:
@@ -337,14 +447,19 @@ def _box(relative: Floats, extent: NDArray[np.float64]) -> Box:
     return Box(*(float(edge) for edge in (*(centre - half), *(centre + half))))
 
 
-def _checked_prompt(prompt: Sequence[str]) -> tuple[str, ...]:
-    words = tuple(word.strip() for word in prompt)
-    if not words or any(not word or set(word) & {".", "?"} for word in words):
-        raise ValueError(f"A prompt is words without full stops or question marks: {prompt!r}.")
-    return words
+def _checked_prompt(prompt: str | Sequence[str]) -> tuple[str, ...]:
+    """The words, each once, in order."""
+    text = prompt if isinstance(prompt, str) else ",".join(prompt)
+    words = [" ".join(word.split()) for word in re.split(r"[.,]", text)]
+    words = list(dict.fromkeys(word for word in words if word))
+    if not words or "?" in text:
+        raise ValueError(f"A prompt is words, and has no question marks: {prompt!r}.")
+    return tuple(words)
 
 
-def _checked_config(config: Mapping[str, Any]) -> dict[str, Any]:
+def _checked_config(variant: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    if variant not in VARIANTS:
+        raise ValueError(f"Grounding DINO has no {variant!r}: take {' or '.join(VARIANTS)}.")
     if unknown := config.keys() - SWIN_T.keys():
         raise ValueError(f"Grounding DINO's configuration has no {', '.join(sorted(unknown))}.")
-    return {**SWIN_T, **config}
+    return {**VARIANTS[variant], **config}

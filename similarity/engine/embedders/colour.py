@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image, Resampling
 
+from similarity.engine.colours import lab
 from similarity.engine.contracts import Vectors
 from similarity.engine.weights import digest
 
@@ -70,7 +71,7 @@ def _half_weights() -> tuple[Floats, Floats]:
 @cache
 def _soft_bins() -> NDArray[np.float32]:
     """How far each cell belongs to each bin, (LEVELS ** 3, COLOURS); every row sums to 1."""
-    cells = _lab(_cell_colours())
+    cells = lab(_cell_colours())
     bins = _spread_out(cells, COLOURS)
     squares = ((cells[:, None] - bins) ** 2).sum(axis=-1)
     nearest = squares.min(axis=1, keepdims=True)
@@ -93,19 +94,3 @@ def _spread_out(points: Floats, count: int) -> Floats:
         distances = np.minimum(distances, latest)
         chosen.append(int(distances.argmax()))
     return points[chosen]
-
-
-def _lab(rgb: Floats) -> Floats:
-    """CIE L*a*b* (D65) of sRGB colours (n, 3) between 0 and 1; IEC 61966-2-1 and CIE 15."""
-    toe, knee = 0.04045, 6 / 29
-    linear = np.where(rgb <= toe, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    to_xyz = [
-        [0.4124564, 0.3575761, 0.1804375],
-        [0.2126729, 0.7151522, 0.0721750],
-        [0.0193339, 0.1191920, 0.9503041],
-    ]
-    white = [0.95047, 1.0, 1.08883]
-    ratios = linear @ np.transpose(to_xyz) / white
-    bent = np.where(ratios > knee**3, np.cbrt(ratios), ratios / (3 * knee**2) + 4 / 29)
-    x, y, z = bent.T
-    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=1)

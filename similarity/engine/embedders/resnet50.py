@@ -6,6 +6,7 @@ He et al., "Deep residual learning for image recognition", CVPR 2016; weights of
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -13,15 +14,26 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image, Resampling
 
+from similarity.engine.batches import in_batches
 from similarity.engine.contracts import Vectors
-from similarity.engine.device import fill, pick_device, prepare_torch, read_tensors
+from similarity.engine.device import (
+    Precision,
+    batch_size_on,
+    fill,
+    fused,
+    pick_device,
+    pick_precision,
+    prepare_torch,
+    read_tensors,
+)
 from similarity.engine.errors import MissingWeights
+from similarity.engine.networks.pixels import IMAGENET, middle, scaled
 from similarity.engine.weights import (
     Lazy,
     WeightsFile,
     digest,
     find,
-    not_installed,
+    lacking,
     sha256,
     torch_hub_checkpoints,
 )
@@ -29,23 +41,22 @@ from similarity.engine.weights import (
 if TYPE_CHECKING:
     import torch
 
+    from similarity.engine.networks.exported import Run
+
 PUBLISHED = (
     WeightsFile(
         "resnet50-11ad3fa6.pth",
-        "It is torchvision's IMAGENET1K_V2: https://download.pytorch.org/models/.",
+        "For torchvision's IMAGENET1K_V2 run: manage.py models fetch resnet50.",
     ),
     WeightsFile(
         "resnet50-0676ba61.pth",
-        "It is torchvision's IMAGENET1K_V1: https://download.pytorch.org/models/.",
+        "For torchvision's IMAGENET1K_V1 run: manage.py models fetch resnet50_v1.",
     ),
 )
 
 # The preset of IMAGENET1K_V2: the shorter side to 232 pixels, bilinear with antialiasing, then
-# the 224 in the middle. Pillow does both at once: the same part of the crop, straight to 224.
+# the 224 in the middle.
 RESIZED, INPUT = 232, 224
-MEAN = np.array([0.485, 0.456, 0.406])
-DEVIATION = np.array([0.229, 0.224, 0.225])
-"""Of ImageNet's channels, as torchvision's weights were trained with."""
 
 
 class ResNet50Embedder:
@@ -53,6 +64,10 @@ class ResNet50Embedder:
 
     `weights` names a file in `models_dir` or in torch.hub's cache; by default either of
     torchvision's own will do, V2 before V1. A .safetensors file of the same tensors will, too.
+
+    In single precision on a processor ONNX Runtime runs it, if that is installed, from a copy in
+    `models_dir`/exported; else torch does. A vector of bfloat16 is not quite that of single
+    precision (cosine at least 0.999), so the two have different fingerprints, and never mix.
     """
 
     light: ClassVar[bool] = False
@@ -64,32 +79,29 @@ class ResNet50Embedder:
         *,
         weights: str | None = None,
         device: str = "auto",
-        batch_size: int = 8,
+        precision: Precision = "auto",
+        batch_size: int | None = None,
     ) -> None:
         self.models_dir = Path(models_dir)
         self.names = [weights] if weights else [file.name for file in PUBLISHED]
         self.device = device
+        self.precision = pick_precision(precision)
         self.batch_size = batch_size
-        self._network = Lazy(self._load)
+        self._run = Lazy(self._load)
 
     @property
     def fingerprint(self) -> str:
-        return digest("resnet50", 1, RESIZED, INPUT, sha256(self._weights()))
+        halved = ["bfloat16"] if self.precision == "bfloat16" else []
+        return digest("resnet50", 1, RESIZED, INPUT, sha256(self._weights()), *halved)
 
     def missing(self) -> list[str]:
-        lacking = not_installed("torch", "torchvision")
-        try:
-            self._weights()
-        except MissingWeights as error:
-            lacking.append(str(error))
-        return lacking
+        return lacking("torch", "torchvision", weights=self._weights)
 
     def embed(self, crops: Sequence[Image]) -> Vectors:
-        batches = [
-            self._embed(crops[start : start + self.batch_size])
-            for start in range(0, len(crops), self.batch_size)
-        ]
-        return np.concatenate([np.empty((0, self.dim), dtype=np.float32), *batches])
+        if crops:
+            self._run.get()  # says what is missing before anything else does
+        size = self.batch_size or batch_size_on(self.device)
+        return in_batches(self._embed, crops, size=size, dim=self.dim)
 
     def _weights(self) -> Path:
         path = find(self.models_dir, self.names, also=[torch_hub_checkpoints()])
@@ -102,18 +114,29 @@ class ResNet50Embedder:
         return path
 
     def _embed(self, crops: Sequence[Image]) -> Vectors:
-        network = self._network.get()
+        features = self._run.get()(np.stack([_pixels(crop) for crop in crops]))
+        vectors: Vectors = features / np.linalg.norm(features, axis=1, keepdims=True)
+        return vectors
+
+    def _load(self) -> Run:
+        if sentences := self.missing():
+            raise MissingWeights(" ".join(sentences))
+        prepare_torch()
         import torch
 
-        pixels = torch.from_numpy(np.stack([_pixels(crop) for crop in crops]))
-        with torch.inference_mode():
-            features = network(pixels.to(next(network.parameters()).device))
-            return torch.nn.functional.normalize(features.cpu()).numpy()
+        from similarity.engine.networks.exported import exported
 
-    def _load(self) -> torch.nn.Module:
-        if lacking := self.missing():
-            raise MissingWeights(" ".join(lacking))
-        prepare_torch()
+        device = pick_device(self.device)
+        if device.type == "cpu" and self.precision == "float32":
+            key = digest("resnet50", 1, sha256(self._weights()))[:32]
+            run = exported(self._network, self.models_dir / "exported", key, (3, INPUT, INPUT))
+            if run is not None:
+                return run
+        network = self._network().to(device, getattr(torch, self.precision))
+        return partial(run_by_torch, network)
+
+    def _network(self) -> torch.nn.Module:
+        """The network of the weights in single precision, its batch norms put into convolutions."""
         import torch
         from torchvision.models import resnet50
 
@@ -122,14 +145,22 @@ class ResNet50Embedder:
         path = self._weights()
         optional = ("num_batches_tracked", "fc.weight", "fc.bias")
         fill(network, read_tensors(path), path, optional)
-        return network.eval().to(pick_device(self.device))
+        return fused(network)
+
+
+def run_by_torch(network: torch.nn.Module, pixels: NDArray[np.float32]) -> Vectors:
+    """The features of a batch (n, 3, height, width), as torch computes them."""
+    import torch
+
+    weights = next(network.parameters())
+    batch = torch.from_numpy(pixels).to(
+        weights.device, weights.dtype, memory_format=torch.channels_last
+    )
+    with torch.inference_mode():
+        features: Vectors = network(batch).float().cpu().numpy()
+    return features
 
 
 def _pixels(crop: Image) -> NDArray[np.float32]:
     """The network's input, (3, INPUT, INPUT)."""
-    side = min(crop.size) * INPUT / RESIZED
-    left, top = (crop.width - side) / 2, (crop.height - side) / 2
-    box = (left, top, left + side, top + side)
-    middle = crop.resize((INPUT, INPUT), Resampling.BILINEAR, box=box)
-    pixels = (np.asarray(middle) / 255 - MEAN) / DEVIATION
-    return np.asarray(pixels.transpose(2, 0, 1), dtype=np.float32)
+    return scaled(middle(crop, (INPUT, INPUT), INPUT / RESIZED, Resampling.BILINEAR), *IMAGENET)

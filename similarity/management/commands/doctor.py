@@ -13,8 +13,8 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from catalog.models import OriginalImage, Product, Segment
-from similarity import indexing, services
+from catalog.models import Lookalike, OriginalImage, Product, ProductWord, Segment
+from similarity import indexing, services, serving
 from similarity.engine.errors import EngineError
 from similarity.models import Run
 
@@ -45,7 +45,20 @@ def configuration() -> Iterator[str]:
     for message in messages:
         if isinstance(message, Error) or (message.id or "").startswith("similarity."):
             raise Ailment(f"{message.msg} {message.hint or ''}")
-    yield f"detector {settings.DETECTOR}, embedder {settings.EMBEDDER}, index {settings.INDEX}"
+    yield f"detector {settings.DETECTOR}, index {settings.INDEX}"
+
+
+def embedder() -> Iterator[str]:
+    name = serving.serving_name()
+    if name != settings.EMBEDDER:
+        yield f"{name} serves since it was switched to; EMBEDDER, {settings.EMBEDDER}, does not"
+    for row in serving.describing():
+        if missing := serving.lacking(row).count():
+            raise Ailment(
+                f"{missing} garments are not described by {row}. "
+                f"Run: manage.py embed_catalogue --embedder {row.name}"
+            )
+        yield f"{row} has described all garments"
 
 
 def data_folder() -> Iterator[str]:
@@ -80,12 +93,44 @@ def catalogue() -> Iterator[str]:
     )
 
 
+def colours() -> Iterator[str]:
+    if lacking := Segment.objects.filter(colours=None).count():
+        raise Ailment(
+            f"{lacking} garments have no colours, and no filter finds them. "
+            "Run: manage.py name_colours"
+        )
+    yield "all garments have theirs"
+
+
+def words() -> Iterator[str]:
+    if Product.objects.exists() and not ProductWord.objects.exists():
+        raise Ailment("No product is found by words. Run: manage.py index_words")
+    yield "products are found by theirs"
+
+
+def duplicates() -> Iterator[str]:
+    ready = OriginalImage.objects.filter(status=OriginalImage.Status.READY)
+    if lacking := ready.filter(perceptual_hash=None).count():
+        raise Ailment(
+            f"{lacking} pictures were not compared with the others. Run: manage.py find_duplicates"
+        )
+    waiting = Lookalike.objects.filter(decision=Lookalike.Decision.OPEN).count()
+    yield f"all pictures looked at, {waiting} pairs wait for somebody to decide"
+
+
 def index() -> Iterator[str]:
-    status = indexing.status(indexing.serving_embedder())
+    status = indexing.status(serving.serving_embedder())
     if status.problem:
-        raise Ailment(f"{status.problem} Run: manage.py rebuild_index")
+        mend = (
+            "Start it, or correct its address."
+            if status.is_live
+            else "Run: manage.py rebuild_index"
+        )
+        raise Ailment(f"{status.problem} {mend}")
     if status.needs_rebuild:
         raise Ailment(f"{status.newer} garments are not indexed. Run: manage.py rebuild_index")
+    if status.is_live and status.newer:
+        raise Ailment(f"{status.newer} garments are missing. Run: manage.py index_check --repair")
     yield f"{status.indexed} garments indexed, {status.newer} newer ones are scanned"
 
 
@@ -101,6 +146,10 @@ LOOKS: tuple[tuple[str, Callable[[], Iterator[str]]], ...] = (
     ("database", database),
     ("queue", queue),
     ("catalogue", catalogue),
+    ("embedder", embedder),
+    ("colours", colours),
+    ("words", words),
+    ("duplicates", duplicates),
     ("index", index),
     ("search", search),
 )

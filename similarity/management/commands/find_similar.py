@@ -34,7 +34,7 @@ class Command(BaseCommand):
         rows = [
             {
                 "segment": result.segment,
-                "similarity": round(result.similarity, 6),
+                "similarity": round(result.similarity or 0.0, 6),
                 "product": result.product and result.product["reference"],
                 "image": result.image,
             }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import time
 from argparse import ArgumentParser
 from collections import Counter
@@ -18,18 +17,16 @@ from django.core.management.base import BaseCommand, CommandError
 from catalog.models import OriginalImage, Product
 from catalog.services import save_product
 from similarity.ingestion import Item, read_file
-from similarity.management.ingesting import check_models, ingest_visibly
-
-SUFFIXES = {
-    ".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif",
-    ".avif",
-}  # fmt: skip
-
-FIELDS = (
-    "name", "description", "url", "store", "brand", "category", "price", "currency", "rating",
-    "sale_status", "waist_type", "listing_season", "season",
-)  # fmt: skip
-LISTS = ("tags", "sizes")
+from similarity.management.ingesting import (
+    FIELDS,
+    LISTS,
+    check_folder,
+    check_models,
+    ingest_visibly,
+    pictures_in,
+    sentence,
+    shown,
+)
 
 
 class Command(BaseCommand):
@@ -50,12 +47,9 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         folder: Path = options["folder"]
-        if not folder.is_dir():
-            raise CommandError(f"{folder} is no folder.")
+        check_folder(folder)
         check_models()
-        files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-        if not files:
-            raise CommandError(f"There are no pictures in {folder}.")
+        files = pictures_in(folder)
         products = self._products(options["products"], folder, files) if options["products"] else {}
         counts = self._ingest(folder, files, products)
         if not counts["added"] + counts["known"]:
@@ -65,7 +59,7 @@ class Command(BaseCommand):
         self, folder: Path, files: list[Path], products: dict[Path, Product]
     ) -> Counter[str]:
         items = [
-            Item(_shown(path, folder), partial(read_file, path), products.get(path))
+            Item(shown(path, folder), partial(read_file, path), products.get(path))
             for path in files
         ]
         started = time.monotonic()
@@ -86,13 +80,8 @@ class Command(BaseCommand):
                 picture = _picture(row, folder, known)
                 products[picture] = save_product(**_details(row))
             except ValidationError as error:
-                self.stderr.write(f"{path.name}, line {number}: {_sentence(error)}")
+                self.stderr.write(f"{path.name}, line {number}: {sentence(error)}")
         return products
-
-
-def _shown(path: Path, folder: Path) -> str:
-    """A file's name for people and the database, whatever bytes it has on the disk."""
-    return os.fsencode(path.relative_to(folder)).decode(errors="replace")
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
@@ -130,11 +119,3 @@ def _details(row: dict[str, str]) -> dict[str, Any]:
         if name in details:
             details[name] = details[name].split("|")
     return details
-
-
-def _sentence(error: ValidationError) -> str:
-    if not hasattr(error, "error_dict"):
-        return " ".join(error.messages)
-    return "; ".join(
-        f"{field}: {' '.join(messages)}" for field, messages in error.message_dict.items()
-    )

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from similarity import indexing
+from similarity import indexing, serving
 from similarity.engine.errors import EngineError
 
 
@@ -23,7 +23,7 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         try:
-            embedder = indexing.serving_embedder()
+            embedder = serving.serving_embedder()
             status = indexing.status(embedder)
             if options["if_needed"] and status.is_complete:
                 self.stdout.write(f"Nothing to do: {status.indexed} garments are indexed.")
@@ -36,7 +36,11 @@ class Command(BaseCommand):
                 build = indexing.rebuild(embedder, on_progress=show)
         except EngineError as error:
             raise CommandError(str(error)) from error
+        made = [build.engine, f"{build.size / 2**20:.1f} MB"]
+        made += [f"{name} {value}" for name, value in build.parameters.items()]
+        if build.recall is not None:
+            made.append(f"recall@10 {build.recall:.3f} in {build.search_ms:.2f} ms")
         self.stdout.write(
             f"{build.count} garments indexed in {build.seconds:.1f} s: {build.name} "
-            f"({build.engine}, {build.size / 2**20:.1f} MB) serves now."
+            f"({', '.join(made)}) serves now."
         )

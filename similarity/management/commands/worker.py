@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import close_old_connections
 
@@ -24,11 +26,16 @@ PATIENCE_SECONDS = 60.0
 GRACE_SECONDS = 20.0
 """That a cluster gets to finish what it is at."""
 
-ENVIRONMENT = {
-    # Threads that spin while they wait made two workers three times slower than one.
-    "OMP_WAIT_POLICY": "PASSIVE",
-    "HF_HUB_OFFLINE": "1",
-}
+
+def environment() -> dict[str, str]:
+    """Of the cluster: its processes share the cores, and ask no hub for anything."""
+    threads = max(1, (os.cpu_count() or 1) // settings.Q_CLUSTER["workers"])
+    return {
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads)),
+        # Threads that spin while they wait made two workers three times slower than one.
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "HF_HUB_OFFLINE": "1",
+    }
 
 
 class Command(BaseCommand):
@@ -51,7 +58,7 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         stopped = Stopped()
-        cluster = Child([sys.executable, sys.argv[0], "qcluster"], ENVIRONMENT)
+        cluster = Child([sys.executable, sys.argv[0], "qcluster"], environment())
         cluster.start()
         try:
             self._watch(cluster, stopped, options["patience"])

@@ -1,0 +1,14 @@
+from django.apps import AppConfig
+
+
+class ShopConfig(AppConfig):
+    name = "shop"
+    verbose_name = "A shop's server"
+
+    def ready(self) -> None:
+        from shop.tasks import pictures_imported, run_has_ended, sweep
+        from similarity.signals import imported, run_ended, swept
+
+        run_ended.connect(run_has_ended, dispatch_uid="shop.tasks.run_has_ended")
+        imported.connect(pictures_imported, dispatch_uid="shop.tasks.pictures_imported")
+        swept.connect(sweep, dispatch_uid="shop.tasks.sweep")

@@ -1,0 +1,32 @@
+"""What the queue and signals call."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from accounts import idempotency
+from shop import services, webhooks
+
+
+def deliver(pk: int) -> None:
+    """Attempt a delivery if it is due."""
+    webhooks.deliver(pk)
+
+
+def run_has_ended(sender: Any, pk: uuid.UUID, **_: Any) -> None:
+    """After a run: perhaps it was the last of an import (a signal's receiver)."""
+    services.finish_imports(run=pk)
+
+
+def pictures_imported(sender: Any, counts: Mapping[str, int], **_: Any) -> None:
+    """After a command has taken many pictures in (a signal's receiver)."""
+    services.note_import(done=counts["added"] + counts["known"], failed=counts["rejected"])
+
+
+def sweep(sender: Any, **_: Any) -> None:
+    """Every few seconds: what was lost, is due, or has expired (a signal's receiver)."""
+    services.finish_imports()
+    webhooks.sweep()
+    idempotency.sweep()

@@ -1,0 +1,11 @@
+"""What a shop's server asks for, over REST."""
+
+from rest_framework.routers import SimpleRouter
+
+from shop.views import ImportViewSet, ProductViewSet
+
+router = SimpleRouter()
+router.register("products", ProductViewSet)
+router.register("imports", ImportViewSet, basename="import")
+
+urlpatterns = router.urls

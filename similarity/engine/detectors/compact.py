@@ -1,0 +1,123 @@
+"""The project's own detector: ten kinds of garments in flat-lay and street photos.
+
+A small network that the project trains itself (`manage.py train_detector`) and ships;
+`docs/models.md` has its figures, the model card beside the weights what it is good for.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from PIL.Image import Image, Resampling
+
+from similarity.engine.contracts import Box, Detection
+from similarity.engine.device import (
+    fill,
+    fused,
+    pick_device,
+    prepare_torch,
+    read_metadata,
+    read_tensors,
+)
+from similarity.engine.errors import MissingWeights, WrongWeights
+from similarity.engine.networks.pixels import PHOTO_AREA, detector_size, normalised
+from similarity.engine.weights import Lazy, digest, lacking, own_or_shipped, sha256
+
+if TYPE_CHECKING:
+    from similarity.engine.networks.compact import DetectorNetwork
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    network: DetectorNetwork
+    labels: list[str]
+    threshold: float
+
+
+class CompactDetector:
+    """Boxes of garments with one of the labels that the weights were trained for.
+
+    `weights` names a file in `models_dir`, where a shop keeps what it has trained itself, or
+    among the shipped ones. `threshold` (0 to 1) is the least score of a detection; by default
+    the one that training found best and wrote into the weights.
+    """
+
+    light: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        models_dir: Path | str,
+        *,
+        weights: str = "compact_detector.safetensors",
+        threshold: float | None = None,
+        device: str = "auto",
+    ) -> None:
+        self.models_dir = Path(models_dir)
+        self.weights = weights
+        self.threshold = threshold
+        self.device = device
+        self._model = Lazy(self._load)
+
+    @property
+    def fingerprint(self) -> str:
+        return digest("compact detector", 1, PHOTO_AREA, sha256(self._path()))
+
+    def missing(self) -> list[str]:
+        return lacking("torch", "torchvision", "safetensors", weights=self._path)
+
+    def detect(self, image: Image) -> list[Detection]:
+        model = self._model.get()
+        import torch
+
+        from similarity.engine.networks.decoding import IOU_THRESHOLD, decode
+
+        size = detector_size(image.size)
+        resized = np.asarray(image.resize(size, Resampling.BILINEAR, reducing_gap=2.0))
+        pixels = torch.from_numpy(normalised(resized)[None])
+        pixels = pixels.to(
+            next(model.network.parameters()).device, memory_format=torch.channels_last
+        )
+        with torch.inference_mode():
+            middles, distances = model.network(pixels)
+            found = decode(middles, distances, model.threshold, IOU_THRESHOLD)[0]
+        scale = image.width / size[0], image.height / size[1]
+        detections = [
+            Detection(_scaled(edges, scale).clamped(*image.size), model.labels[label], score)
+            for edges, label, score in zip(*(part.tolist() for part in found), strict=True)
+        ]
+        return [detection for detection in detections if detection.box.area > 0]
+
+    def _path(self) -> Path:
+        return own_or_shipped(self.models_dir, self.weights, "train_detector")
+
+    def _load(self) -> _Model:
+        if sentences := self.missing():
+            raise MissingWeights(" ".join(sentences))
+        prepare_torch()
+        from similarity.engine.networks.compact import DetectorNetwork
+
+        path = self._path()
+        labels, best = _described(path)
+        network = DetectorNetwork(len(labels))
+        fill(network, read_tensors(path), path, ("num_batches_tracked",))
+        threshold = best if self.threshold is None else self.threshold
+        return _Model(fused(network).to(pick_device(self.device)), labels, threshold)
+
+
+def _described(path: Path) -> tuple[list[str], float]:
+    """The labels that a file of weights tells apart, and the best threshold."""
+    said = read_metadata(path)
+    try:
+        labels = [str(label) for label in json.loads(said["labels"])]
+        return labels, float(said["threshold"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise WrongWeights(f"{path} does not say its labels and threshold: {error!r}") from error
+
+
+def _scaled(edges: list[float], scale: tuple[float, float]) -> Box:
+    x0, y0, x1, y1 = edges
+    return Box(x0 * scale[0], y0 * scale[1], x1 * scale[0], y1 * scale[1])

@@ -1,0 +1,124 @@
+"""The builds of one embedder's vectors in a live engine: collections in place of folders."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from similarity.engine import tuning
+from similarity.engine.builds import BuildStore, Manifest
+from similarity.engine.contracts import Keys, LiveIndex, Vectors
+
+SAMPLED = 8
+"""Vectors of each batch that recall is measured with."""
+
+
+class LiveStore:
+    """As `BuildStore`; the service is where everything lies, for all machines alike.
+
+    `lock` holds off other builders of this machine.
+    """
+
+    def __init__(self, index: LiveIndex, engine: str, files: BuildStore) -> None:
+        self.index, self.engine = index, engine
+        self._files = files
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """As `BuildStore.lock`."""
+        with self._files.lock():
+            yield
+
+    def write(
+        self,
+        *,
+        batches: Iterable[tuple[Keys, Vectors]],
+        about: Mapping[str, Any],
+        on_progress: Callable[[int], None],
+    ) -> Manifest:
+        """Fill a new collection, without letting it serve; nothing stays if this raises.
+
+        What its searches find of what a scan by the service finds is in the manifest.
+        """
+        created, started = datetime.now(UTC), time.monotonic()
+        name = f"{created:%Y%m%dT%H%M%S.%f}-{secrets.token_hex(4)}"
+        count, sample = 0, [np.empty((0, self.index.dim), np.float32)]
+        try:
+            self.index.create(name)
+            for keys, vectors in batches:
+                self.index.add(name, keys, vectors)
+                count += len(keys)
+                sample.append(vectors[:: max(1, len(vectors) // SAMPLED)])
+                on_progress(count)
+            self.index.finish(name)
+            measured = self._measured(name, np.concatenate(sample))
+        except BaseException:
+            self.index.drop(name)
+            raise
+        return Manifest(
+            name=name,
+            engine=self.engine,
+            options={},
+            parameters={},
+            metric="cosine",
+            dim=self.index.dim,
+            count=count,
+            measured=measured,
+            bytes=self.index.size(name),
+            checksums={},
+            created=created.isoformat(),
+            seconds=round(time.monotonic() - started, 3),
+            about=dict(about),
+        )
+
+    def activate(self, name: str) -> None:
+        """As `BuildStore.activate`."""
+        self.index.serve(name)
+
+    def remove(self, name: str) -> None:
+        """Delete a collection."""
+        self.index.drop(name)
+
+    def clear(self) -> None:
+        """Delete all collections, the one that serves included."""
+        for name in self.index.collections():
+            self.index.drop(name)
+
+    def prune(self, keep: int) -> list[str]:
+        """Delete all but the newest `keep` and the one that serves; the names deleted."""
+        names = self.index.collections()
+        doomed = [name for name in names[keep:] if name != self.index.serving()]
+        for name in doomed:
+            self.index.drop(name)
+        return doomed
+
+    def _measured(self, name: str, sample: Vectors) -> dict[str, float]:
+        """What searches of the collection find of what a scan of it finds."""
+        if not len(sample):
+            return {}
+        queries = sample[:: max(1, len(sample) // tuning.QUERIES)][: tuning.QUERIES]
+        found, seconds = [], []
+        for query in queries:
+            started = time.perf_counter()
+            [near] = self.index.search(query[np.newaxis], tuning.K, name=name)
+            seconds.append(time.perf_counter() - started)
+            [right] = self.index.search(query[np.newaxis], tuning.K, name=name, exactly=True)
+            bar = right[-1].similarity - tuning.ROUNDING
+            found.append(sum(hit.similarity >= bar for hit in near) / len(right))
+        p50, p95 = np.percentile(seconds, [50, 95])
+        return asdict(
+            tuning.Measured(
+                recall=round(float(np.mean(found)), 4),
+                k=tuning.K,
+                queries=len(queries),
+                p50_ms=round(1000 * float(p50), 3),
+                p95_ms=round(1000 * float(p95), 3),
+            )
+        )

@@ -1,0 +1,1 @@
+"""Neural networks as torch modules, and what goes into them: no training, no catalogue."""

@@ -1,0 +1,1 @@
+"""How the compact models learn: samples, augmentation, losses, and the loop around them."""

@@ -1,0 +1,42 @@
+"""How a picture comes in, by its bytes or by its address: the one way for all that take any."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from django.conf import settings
+
+from catalog.services import Picture
+from similarity import backends
+from similarity.engine.fetch import ANY_PORT, WEB_PORTS, fetch, is_public
+from similarity.engine.images import encode_jpeg, read_image
+from similarity.errors import UrlsOff
+
+
+def take_in(data: bytes) -> Picture:
+    """Let the bytes of a picture through the intake; raises BadImage. Touches no database."""
+    image = read_image(data, backends.limits())
+    return Picture(hashlib.sha256(data).hexdigest(), encode_jpeg(image), image.width, image.height)
+
+
+def fetch_image(url: str) -> bytes:
+    """The bytes behind an address, if the shop allows fetching; raises UrlsOff, FetchRefused."""
+    refuse_urls_if_off()
+    return fetch(url, max_bytes=settings.MAX_UPLOAD_BYTES, **reachable())
+
+
+def refuse_urls_if_off() -> None:
+    """Raises UrlsOff unless the shop allows fetching."""
+    if not settings.ALLOW_IMAGE_URLS:
+        raise UrlsOff("Fetching images by their address is switched off here. Send the image.")
+
+
+def reachable() -> dict[str, Any]:
+    """Where the server may connect to at somebody's wish: the public internet's web servers.
+
+    With ALLOW_LOCAL_ADDRESSES, which is for tests and closed networks, anywhere.
+    """
+    if settings.ALLOW_LOCAL_ADDRESSES:
+        return {"allow": lambda address: True, "ports": ANY_PORT}
+    return {"allow": is_public, "ports": WEB_PORTS}

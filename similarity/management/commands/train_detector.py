@@ -1,0 +1,67 @@
+"""`manage.py train_detector`: the compact detector, trained on labelled photos."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import TYPE_CHECKING, Any
+
+from django.core.management.base import BaseCommand
+
+from similarity.engine import datasets
+from similarity.engine.datasets import Split
+from similarity.management import training
+
+if TYPE_CHECKING:
+    from similarity.engine.training.trainer import Trainer
+
+PURPOSE = (
+    "The detector `compact`: boxes of garments in photos of people and in photos of garments laid "
+    "flat or hung, each with a label and a score."
+)
+LIMITS = (
+    "It knows the labels that it was trained for, on photos of one or a few upright people and on "
+    "photos of single garments. Crowds, garments of a few pixels, and people lying or seen from "
+    "above are beyond it. A pair of shoes is one garment. It finds garments, not people, and says "
+    "nothing of who wears them."
+)
+
+
+class Command(BaseCommand):
+    help = "Train the compact detector on a folder of labelled photos, some of them with boxes."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        training.add_arguments(parser, "compact_detector.safetensors")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        training.check(options)
+        with training.told():
+            parts = training.split(datasets.read(options["data"]), options)
+            trainer = self._trainer(parts, options)
+            training.train(trainer, self.stdout.write)
+            self._keep(trainer, parts, options)
+
+    def _trainer(self, parts: Split, options: dict[str, Any]) -> Trainer:
+        from similarity.engine.training.detector import DetectorTask
+
+        with training.bar(len(parts.train) + len(parts.held_out), "reading") as update:
+            task = DetectorTask(parts.train, parts.held_out, seed=options["seed"], each=update)
+        return training.trainer(task, options)
+
+    def _keep(self, trainer: Trainer, parts: Split, options: dict[str, Any]) -> None:
+        from similarity.engine.training.detector import DetectorTask
+
+        assert isinstance(trainer.task, DetectorTask)
+        training.keep(
+            trainer,
+            options,
+            title="The compact detector",
+            purpose=PURPOSE,
+            limits=LIMITS,
+            parts=parts,
+            recipe={},
+            said={
+                "labels": trainer.task.labels,
+                "threshold": trainer.task.best_threshold(trainer.network),
+            },
+        )
+        self.stdout.write(f"Written: {options['output']} and its card.")

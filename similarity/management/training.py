@@ -1,0 +1,217 @@
+"""What the commands that train models have in common: options, progress and what is kept."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.core.management.base import CommandError
+from tqdm import tqdm
+
+from similarity.engine import datasets
+from similarity.engine.datasets import HELD_OUT, Photo, Split
+from similarity.engine.device import prepare_torch, read_metadata
+from similarity.engine.errors import EngineError
+from similarity.engine.weights import not_installed
+from similarity.labelled import catalogue_photos
+
+if TYPE_CHECKING:
+    from similarity.engine.training.trainer import Task, Trainer
+
+
+def add_arguments(parser: ArgumentParser, weights: str) -> None:
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="labelled photos")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path(settings.MODELS_DIR) / weights,
+        metavar="FILE",
+        help="where the weights go, and beside them their card and checkpoint (%(default)s)",
+    )
+    budget = parser.add_mutually_exclusive_group(required=True)
+    budget.add_argument("--minutes", type=_positive(float), help="how long to train")
+    budget.add_argument("--epochs", type=_positive(int), help="how often to see all photos")
+    parser.add_argument("--seed", type=int, default=0, help="of everything that chance decides")
+    parser.add_argument(
+        "--held-out",
+        type=_share,
+        default=HELD_OUT,
+        metavar="SHARE",
+        help="share of the photos to measure on instead of learning from them (%(default)s)",
+    )
+    parser.add_argument(
+        "--start-from",
+        type=Path,
+        metavar="FILE",
+        help="take over what fits of these weights: a backbone, or all of a model's own",
+    )
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint")
+    parser.add_argument("--device", default=settings.DEVICE, help="cpu, cuda, mps or auto")
+
+
+def add_catalogue(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--from-catalogue",
+        action="store_true",
+        help="learn from the catalogue: images of one product are alike",
+    )
+
+
+def photos(options: dict[str, Any]) -> list[Photo]:
+    """What is to be learnt from: the catalogue, a folder, or both."""
+    found = catalogue_photos() if options["from_catalogue"] else []
+    return found + (datasets.read(options["data"]) if options["data"] else [])
+
+
+def _positive(kind: type[float] | type[int]) -> Any:
+    def read(text: str) -> float | int:
+        value = kind(text)
+        if not value > 0:
+            raise ArgumentTypeError(f"{text} is not more than 0.")
+        return value
+
+    return read
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1:
+        raise ArgumentTypeError(f"{text} is not between 0 and 1.")
+    return value
+
+
+def check(options: dict[str, Any]) -> None:
+    """What can be known to be wrong before hours of work."""
+    if options["data"] is None and not options.get("from_catalogue"):
+        raise CommandError("Name the photos to learn from: --data FOLDER.")
+    path = checkpoint(options)
+    if options["resume"] and not path.is_file():
+        raise CommandError(f"There is no checkpoint {path} to resume from.")
+    if options["start_from"] and not options["start_from"].is_file():
+        raise CommandError(f"There are no weights {options['start_from']} to start from.")
+    options["output"].parent.mkdir(parents=True, exist_ok=True)
+
+
+def trainer(task: Task, options: dict[str, Any]) -> Trainer:
+    """A trainer of the task, from random weights, from given ones, or from its checkpoint."""
+    from similarity.engine.device import read_tensors
+    from similarity.engine.training.keeping import start_from
+    from similarity.engine.training.trainer import Budget, Trainer
+
+    if options["start_from"]:
+        taken = start_from(task.modules["network"], read_tensors(options["start_from"]))
+        if not taken:
+            raise CommandError(f"Nothing in {options['start_from']} fits this network.")
+    made = Trainer(
+        task,
+        Budget(options["minutes"], options["epochs"]),
+        checkpoint(options),
+        device=options["device"],
+    )
+    if options["resume"]:
+        made.resume()
+    return made
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """What the engine raises, as a command's error; what training needs and is not there."""
+    lacking = not_installed("torch", "torchvision", "safetensors", "pytorch_metric_learning", "cv2")
+    if lacking:
+        raise CommandError(" ".join(lacking))
+    prepare_torch()
+    try:
+        yield
+    except EngineError as error:
+        raise CommandError(str(error)) from error
+
+
+def split(photos: list[Photo], options: dict[str, Any]) -> Split:
+    """The photos parted, neither part empty."""
+    parts = datasets.split(photos, options["held_out"], options["seed"])
+    if not parts.train or not parts.held_out:
+        raise CommandError(
+            f"{len(photos)} photos of {len({p.group for p in photos})} groups are too few to learn "
+            f"from some and measure on others."
+        )
+    return parts
+
+
+def checkpoint(options: dict[str, Any]) -> Path:
+    output: Path = options["output"]
+    return output.with_suffix(".checkpoint")
+
+
+@contextmanager
+def bar(total: int, what: str) -> Iterator[Any]:
+    """A progress bar on standard error, where that is a terminal; yields its `update`."""
+    with tqdm(total=total, desc=what, disable=not sys.stderr.isatty()) as drawn:
+        yield drawn.update
+
+
+def train(trainer: Trainer, say: Any) -> None:
+    """Run a training: a bar with the losses, and a line with the figures after each epoch."""
+    with tqdm(total=100, unit="%", disable=not sys.stderr.isatty()) as drawn:
+        for progress in trainer.run():
+            drawn.n = round(100 * progress.share, 1)
+            drawn.set_postfix({name: f"{loss:.3f}" for name, loss in progress.losses.items()})
+            if progress.figures is not None:
+                losses = ", ".join(f"{name} {loss:.3f}" for name, loss in progress.losses.items())
+                figures = ", ".join(f"{name} {v:.3f}" for name, v in progress.figures.items())
+                say(f"epoch {progress.epoch}, {trainer.seconds / 60:.1f} min: {figures} ({losses})")
+
+
+def keep(
+    trained: Trainer,
+    options: dict[str, Any],
+    *,
+    title: str,
+    purpose: str,
+    limits: str,
+    parts: Split,
+    recipe: dict[str, object],
+    said: dict[str, object],
+) -> None:
+    """Write the weights with their card.
+
+    The file remembers every training that its numbers went through, the ones of the weights that
+    it started from included.
+    """
+    from similarity.engine.training import keeping
+
+    stage = _stage(trained, options, parts) | recipe
+    lineage = [*_lineage(options["start_from"]), stage]
+    card = keeping.Card(
+        title=title,
+        purpose=purpose,
+        limits=limits,
+        lineage=lineage,
+        figures=trained.figures,
+        history=trained.history,
+    )
+    keeping.keep(trained.network, options["output"], card, said | {"lineage": lineage})
+
+
+def _stage(trained: Trainer, options: dict[str, Any], parts: Split) -> dict[str, object]:
+    return {
+        "photos": len(parts.train),
+        "held out": len(parts.held_out),
+        "seed": options["seed"],
+        "minutes": round(trained.seconds / 60, 1),
+        "steps": trained.step,
+        "started from": options["start_from"].name if options["start_from"] else "random weights",
+    }
+
+
+def _lineage(path: Path | None) -> list[Any]:
+    """The trainings that given weights went through, as far as they say."""
+    if path is None or path.suffix != ".safetensors":
+        return []
+    said = read_metadata(path).get("lineage", "[]")
+    return list(json.loads(said))

@@ -1,0 +1,12 @@
+"""What others may want to know of, who stand above this app."""
+
+from django.dispatch import Signal
+
+run_ended = Signal()
+"""A worker has done with a run. Gives `pk`."""
+
+imported = Signal()
+"""A command has taken many pictures in. Gives `counts`: how many were added, known, rejected."""
+
+swept = Signal()
+"""The worker looks after what was lost or has expired, every few seconds."""

@@ -1,0 +1,121 @@
+"""`manage.py train_embedder`: weights, a card and a checkpoint from labelled photos."""
+
+import json
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from similarity.engine import load
+from similarity.engine.device import read_metadata, read_tensors
+from tests.engine import tiny_models
+from tests.engine.training import needs_training
+from tests.pictures import COLOURS, photo
+from tests.shop import add_photo, add_product
+
+torch = needs_training()
+
+pytestmark = pytest.mark.ml
+
+
+@pytest.fixture
+def output(tmp_path):
+    return tmp_path / "models" / "own.safetensors"
+
+
+def train(output, *arguments, **options):
+    options = {"output": output, "epochs": 2, "held_out": 0.4, "device": "cpu"} | options
+    call_command("train_embedder", *arguments, **options)
+
+
+def test_it_writes_weights_that_serve_and_a_card_that_says_what_they_are(
+    training_photos, output, capsys
+):
+    train(output, data=training_photos)
+    embedder = load("embedder", "compact", models_dir=output.parent, weights=output.name)
+    assert embedder.embed([]).shape == (0, 128)
+    card = output.with_suffix(".md").read_text()
+    assert "boxed garments: R@1" in card
+    assert "seed 0" in card
+    assert capsys.readouterr().out.count("epoch ") == 2
+    (stage,) = json.loads(read_metadata(output)["lineage"])
+    assert stage["started from"] == "random weights"
+    assert stage["loss of kinds"] == "contrastive"
+
+
+def test_the_same_seed_gives_the_same_weights(training_photos, output):
+    written = []
+    for seed in (1, 1, 2):
+        train(output, data=training_photos, seed=seed, epochs=1)
+        written.append(read_tensors(output)["kind.weight"])
+    assert torch.equal(written[0], written[1])
+    assert not torch.equal(written[0], written[2])
+
+
+def test_it_goes_on_from_its_checkpoint_as_if_it_had_not_stopped(training_photos, output):
+    train(output, data=training_photos, epochs=1)
+    train(output, data=training_photos, epochs=2, resume=True)
+    card = output.with_suffix(".md").read_text()
+    assert "steps 1," not in card
+    assert json.loads(read_metadata(output)["lineage"])[0]["steps"] == 2
+
+
+def test_a_damaged_checkpoint_is_refused_and_the_weights_stay(training_photos, output):
+    train(output, data=training_photos, epochs=1)
+    before = output.read_bytes()
+    checkpoint = output.with_suffix(".checkpoint")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:2000])
+    with pytest.raises(CommandError, match="does not fit this training"):
+        train(output, data=training_photos, resume=True)
+    assert output.read_bytes() == before
+
+
+def test_it_starts_from_weights_and_remembers_what_they_went_through(training_photos, output):
+    train(output, data=training_photos, epochs=1)
+    further = output.with_name("further.safetensors")
+    train(further, data=training_photos, epochs=1, start_from=output, loss="triplet")
+    stages = json.loads(read_metadata(further)["lineage"])
+    assert [stage["started from"] for stage in stages] == ["random weights", output.name]
+    assert stages[1]["loss of kinds"] == "triplet"
+
+
+def test_a_teacher_is_listened_to(training_photos, output, tmp_path, capsys):
+    tiny_models.write_mobilenet_v2(tmp_path)
+    train(output, data=training_photos, epochs=1, teacher=tmp_path)
+    assert "teacher " in capsys.readouterr().out
+
+
+@pytest.mark.django_db
+def test_it_learns_from_the_shops_own_products(output):
+    for number, colour in enumerate(COLOURS):
+        garment = add_product(f"p{number}", colour)
+        add_photo(photo(colour, seed=1), garment.image.product)
+    train(output, from_catalogue=True, epochs=1)
+    (stage,) = json.loads(read_metadata(output)["lineage"])
+    assert stage["photos"] + stage["held out"] == 2 * len(COLOURS)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({}, "--data FOLDER"),
+        ({"resume": True}, "no checkpoint"),
+        ({"start_from": "nowhere.safetensors"}, "no weights"),
+        ({"teacher": "nowhere"}, "does not hold mobilenet"),
+        ({"held_out": 0.01}, "too few"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_hours_of_work(
+    training_photos, output, tmp_path, options, complaint
+):
+    paths = {
+        name: tmp_path / value if name in {"start_from", "teacher"} else value
+        for name, value in options.items()
+    }
+    data = {"data": training_photos} if options else {}
+    with pytest.raises(CommandError, match=complaint):
+        train(output, **data, **paths)
+
+
+def test_a_folder_without_labels_is_refused(output, tmp_path):
+    with pytest.raises(CommandError, match="neither a labels"):
+        train(output, data=tmp_path)

@@ -1,0 +1,108 @@
+"""Labelled photos are read from disk and parted so that nobody is on both sides."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from similarity.engine import Box, datasets
+from similarity.engine.errors import BadDataset
+
+ROWS = [("a.jpg", "T-Shirt", "1"), ("b.jpg", "Dress", "1"), ("c.jpg", "Hat", "2")]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "clothing" / "images").mkdir(parents=True)
+    (tmp_path / "street" / "photos").mkdir(parents=True)
+    for name, _, _ in ROWS:
+        Image.new("RGB", (30, 40), "red").save(tmp_path / "clothing" / "images" / name)
+    Image.new("RGB", (60, 80), "blue").save(tmp_path / "street" / "photos" / "s.jpg")
+    _list(tmp_path, ROWS)
+    garment = {"tag": "boots", "garment": "shoes", "box": [10, 60, 30, 80], "pixels": 300}
+    listing = {"labels": [], "photos": {"s.jpg": {"size": [60, 80], "garments": [garment]}}}
+    (tmp_path / "street" / "garments.json").write_text(json.dumps(listing))
+    return tmp_path
+
+
+def _list(folder: Path, rows: list[tuple[str, str, str]]) -> None:
+    lines = ["image,label,sender_id,kids", *(f"{i},{label},{s},False" for i, label, s in rows)]
+    (folder / "clothing" / "labels.csv").write_text("\n".join(lines))
+
+
+def test_a_folder_of_folders_is_all_of_them_together(folder: Path) -> None:
+    photos = datasets.read(folder)
+    assert [photo.path.name for photo in photos] == ["a.jpg", "b.jpg", "c.jpg", "s.jpg"]
+    assert photos[0].garments == (datasets.Garment("t-shirt", None),)
+    assert photos[3].garments == (datasets.Garment("shoes", Box(10, 60, 30, 80)),)
+
+
+def test_a_garment_is_cropped_by_its_box_or_is_the_whole_photo(folder: Path) -> None:
+    photos = datasets.read(folder)
+    assert datasets.crop(photos[3], photos[3].garments[0]).size == (20, 20)
+    assert datasets.crop(photos[0], photos[0].garments[0]).size == (30, 40)
+
+
+def test_the_photos_of_one_sender_are_on_one_side(folder: Path) -> None:
+    rows = [(ROWS[n % 3][0], "Dress", str(n % 40)) for n in range(400)]
+    _list(folder, rows)
+    parts = datasets.split(datasets.read(folder / "clothing"), held_out=0.25)
+    train, held = ({photo.group for photo in part} for part in (parts.train, parts.held_out))
+    assert not train & held
+    assert len(train | held) == 40
+    assert len(parts.held_out) == 100
+
+
+def test_one_sender_with_many_photos_does_not_decide_what_is_measured(folder: Path) -> None:
+    rows = [("a.jpg", "Dress", "many")] * 300 + [("b.jpg", "Hat", str(n)) for n in range(300)]
+    _list(folder, rows)
+    parts = datasets.split(datasets.read(folder / "clothing"), held_out=0.6)
+    assert "sender many" not in {photo.group for photo in parts.held_out}
+
+
+def test_a_split_is_the_same_every_time_and_another_by_another_seed(folder: Path) -> None:
+    _list(folder, [(ROWS[n % 3][0], "Dress", str(n)) for n in range(60)])
+    photos = datasets.read(folder / "clothing")
+    assert datasets.split(photos) == datasets.split(photos)
+    assert datasets.split(photos) != datasets.split(photos, seed=1)
+
+
+def _no_such_photo(folder: Path) -> None:
+    (folder / "clothing" / "images" / "a.jpg").unlink()
+
+
+def _no_label_column(folder: Path) -> None:
+    (folder / "clothing" / "labels.csv").write_text("image,sender_id\na.jpg,1\n")
+
+
+def _not_json(folder: Path) -> None:
+    (folder / "street" / "garments.json").write_text("{")
+
+
+def _a_box_of_three_numbers(folder: Path) -> None:
+    path = folder / "street" / "garments.json"
+    path.write_text(path.read_text().replace("[10, 60, 30, 80]", "[10, 60, 30]"))
+
+
+@pytest.mark.parametrize(
+    "spoil", [_no_such_photo, _no_label_column, _not_json, _a_box_of_three_numbers]
+)
+def test_what_is_not_laid_out_as_it_should_be_is_refused(
+    folder: Path, spoil: Callable[[Path], None]
+) -> None:
+    spoil(folder)
+    with pytest.raises(BadDataset):
+        datasets.read(folder)
+
+
+def test_a_folder_without_listings_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadDataset, match=r"neither a labels\.csv nor a garments\.json"):
+        datasets.read(tmp_path)
+
+
+def test_a_listing_cannot_name_a_photo_outside_its_folder(folder: Path) -> None:
+    _list(folder, [("../../street/photos/s.jpg", "Dress", "1")])
+    with pytest.raises(BadDataset, match="not there"):
+        datasets.read(folder / "clothing")

@@ -1,0 +1,78 @@
+"""What the embedder's training shows: garments on floors that are not their own."""
+
+import pytest
+from PIL import Image, ImageDraw
+
+from similarity.engine.datasets import Garment, Photo
+from tests.engine.training import needs_training
+
+needs_training()
+
+import torch  # noqa: E402
+
+from similarity.engine.networks.pixels import CROP  # noqa: E402
+from similarity.engine.training import augmentation, embedder, garments  # noqa: E402
+from similarity.engine.training.augmentation import Cut, Dice  # noqa: E402
+
+pytestmark = pytest.mark.ml
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A navy garment on beige, and one on green."""
+    made = []
+    for floor in ("beige", "green"):
+        image = Image.new("RGB", (120, 160), floor)
+        ImageDraw.Draw(image).rectangle((30, 30, 90, 130), fill="navy")
+        path = tmp_path / f"{floor}.png"
+        image.save(path)
+        made.append(Photo(path, floor, (Garment("dress", None),)))
+    return made
+
+
+def test_a_garment_keeps_its_pixels_and_gets_another_floor():
+    image = torch.full((3, 40, 30), 0.2)
+    floor = torch.full((3, 40, 30), 0.9)
+    mask = torch.zeros(40, 30)
+    mask[10:30, 5:25] = 1
+    laid = augmentation.laid_on(image, floor, mask)
+    assert (laid[:, 10:30, 5:25] == 0.2).all()
+    assert (laid[:, :10] == 0.9).all()
+
+
+def test_the_mask_goes_where_its_garment_goes():
+    pixels = torch.zeros(3, 80, 60, dtype=torch.uint8)
+    pixels[:, 20:60, 15:45] = 255
+    turned = Cut(0.5, 0.5, 0.8, 0.8, angle=0.2, mirrored=True)
+    grid, _ = augmentation.grid_of(turned, (60, 80), (96, 128))
+    image = augmentation.sampled(pixels, grid, "zeros")
+    covered = augmentation.covered(pixels[:1], grid)
+    assert torch.equal(image[0] > 0.75, covered > 0.75)
+
+
+@pytest.mark.parametrize("step", range(20))
+def test_corners_lie_within_the_picture_and_out_of_its_middle(step):
+    cut = augmentation.corner(Dice(1, step))
+    for middle, side in ((cut.x, cut.width), (cut.y, cut.height)):
+        assert 0 <= middle - side / 2 <= middle + side / 2 <= 1 + 1e-9
+        assert abs(middle - 0.5) >= 0.3 - 1e-9
+
+
+def test_about_half_the_garments_are_seen_on_another_floor(photos, monkeypatch):
+    samples = garments.read_samples(photos, ["dress"], CROP)
+    assert all(sample.mask is not None for sample in samples)
+    batches = garments.Batches(samples, CROP, seed=0)
+    weights = torch.cat([batches[step].weights for step in range(20)])
+    exchanged = (weights.amin((1, 2, 3)) < 0.5).float().mean().item()
+    assert exchanged == pytest.approx(garments.EXCHANGED, abs=0.15)
+
+
+def test_the_teacher_is_not_asked_about_a_floor_that_it_did_not_see(photos):
+    made, wanted = torch.zeros(1, 4, 2, 2), torch.zeros(1, 4, 2, 2)
+    wanted[..., 0] = 5.0
+    seen = torch.ones(1, 1, 2, 2)
+    hidden = seen.clone()
+    hidden[..., 0] = 0
+    made[..., 1], wanted[..., 1] = 1.0, 1.0
+    assert embedder._distance(made, wanted, hidden).item() == pytest.approx(0, abs=1e-5)
+    assert embedder._distance(made, wanted, seen).item() > 0.5

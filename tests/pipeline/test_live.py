@@ -1,0 +1,214 @@
+"""A live engine in the product: updated after each commit, and never trusted against the rows."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import transaction
+from django.db.models.signals import post_delete
+
+from catalog.models import Product
+from similarity import backends, indexing, pipeline, services, serving, upkeep
+from similarity.engine.errors import BrokenBuild, IndexUnavailable
+from similarity.models import Embedding, IndexBuild
+from tests.api import references, refused
+from tests.engine.live import LIVE, live_options
+from tests.pictures import photo
+from tests.shop import add_product
+
+
+@pytest.fixture(params=LIVE)
+def engine(request, settings, db):
+    """The serving engine, empty; its deletions are heard of as `apps` has it."""
+    settings.INDEX = request.param
+    settings.BACKEND_OPTIONS = {request.param: live_options(request.param)}
+    indexing.forget()
+    post_delete.connect(upkeep.removed, sender=Embedding)
+    yield indexing.live_index(serving.serving_embedder())
+    post_delete.disconnect(upkeep.removed, sender=Embedding)
+    if index := indexing.live_index(serving.serving_embedder()):
+        for name in index.collections():
+            index.drop(name)
+
+
+@pytest.fixture
+def committed(django_capture_on_commit_callbacks):
+    """Run what is to run after the commit, at the end of a block."""
+    return lambda: django_capture_on_commit_callbacks(execute=True)
+
+
+@pytest.fixture
+def shop(engine, committed):
+    """Three products, described before the index was built."""
+    garments = {colour: add_product(colour.upper(), colour) for colour in ("red", "green", "blue")}
+    indexing.rebuild(serving.serving_embedder())
+    return garments
+
+
+def held(index) -> list[int]:
+    return sorted(int(key) for keys, _ in index.stored(None) for key in keys)
+
+
+def rows() -> list[int]:
+    return sorted(Embedding.objects.values_list("pk", flat=True))
+
+
+def found(colour: str) -> list[str]:
+    neighbours = services.find_similar(photo(colour, seed=9), limit=10)
+    by_segment = dict(
+        Embedding.objects.values_list("segment", "segment__image__product__reference")
+    )
+    return [by_segment[item.segment_id] for item in neighbours]
+
+
+def test_before_the_first_build_all_vectors_are_scanned(engine):
+    add_product("RED", "red")
+    assert found("red") == ["RED"]
+    status = indexing.status(serving.serving_embedder())
+    assert (status.serving, status.newer, status.needs_rebuild) == (None, 1, True)
+
+
+def test_a_build_is_a_collection_that_serves(engine, shop):
+    [build] = IndexBuild.objects.all()
+    assert (build.state, build.count, build.engine) == ("ready", 3, backends.settings.INDEX)
+    assert build.recall == 1
+    assert (engine.serving(), held(engine)) == (build.name, rows())
+    assert services.is_serving(build)
+    assert found("green")[0] == "GREEN"
+    status = indexing.status(serving.serving_embedder())
+    assert (status.indexed, status.newer, status.problem) == (3, 0, None)
+    assert services.rebuild_if_needed() is None
+
+
+def test_what_is_added_described_anew_and_deleted_is_so_in_the_engine(engine, shop, committed):
+    with committed():
+        pink = add_product("PINK", "pink")
+    assert held(engine) == rows()
+    assert found("pink")[0] == "PINK"
+    with committed():
+        pipeline.execute(services.describe_again(pink.image).pk)
+    assert held(engine) == rows()
+    with committed() as callbacks:
+        Product.objects.filter(reference__in=["RED", "PINK"]).delete()
+    assert held(engine) == rows()
+    assert len(rows()) == 2
+    assert len([c for c in callbacks if isinstance(c, upkeep._Removal)]) == 1
+
+
+def test_what_is_rolled_back_is_not_heard_of(engine, shop, committed):
+    before = held(engine)
+    with committed():
+        with suppress(RuntimeError), transaction.atomic():
+            Product.objects.all().delete()
+            raise RuntimeError
+        with transaction.atomic():
+            Product.objects.get(reference="RED").delete()
+    assert len(held(engine)) == len(before) - 1
+    assert held(engine) == rows()
+
+
+def test_a_missed_change_shows_nothing_wrong_and_is_repaired(engine, shop, committed, capsys):
+    Product.objects.get(reference="RED").delete()  # nothing commits here: it is missed
+    add_product("PINK", "pink")
+    engine.add(None, np.array(rows()[:1]), np.eye(engine.dim, dtype=np.float32)[:1])
+    assert "RED" not in found("red")
+    with pytest.raises(CommandError, match="--repair"):
+        call_command("index_check")
+    told = capsys.readouterr().out
+    assert "1 are wrong, 1 are missing, 1 have gone" in told
+    call_command("index_check", "--repair")
+    assert "0 are wrong, 0 are missing, 0 have gone" in capsys.readouterr().out
+    assert held(engine) == rows()
+    assert found("pink")[0] == "PINK"
+    call_command("index_check")
+
+
+def test_what_comes_while_a_collection_is_filled_is_in_it(engine, shop, committed):
+    late = []
+
+    def add_one(done: float) -> None:
+        if not late:
+            with committed():
+                late.append(add_product("LATE", "pink"))
+
+    build = indexing.rebuild(serving.serving_embedder(), on_progress=add_one)
+    assert engine.serving() == build.name
+    assert held(engine) == rows()
+
+
+def test_an_earlier_collection_can_serve_again_and_old_ones_go(engine, shop, settings):
+    settings.INDEX_KEEP_BUILDS = 2
+    embedder = serving.serving_embedder()
+    builds = [*IndexBuild.objects.all(), indexing.rebuild(embedder), indexing.rebuild(embedder)]
+    assert set(engine.collections()) == {build.name for build in builds[1:]}
+    services.roll_back(builds[1])
+    assert engine.serving() == builds[1].name
+    with pytest.raises(BrokenBuild):
+        services.roll_back(builds[0])
+
+
+def test_a_build_that_fails_leaves_nothing(engine, shop):
+    before = engine.collections()
+
+    def fail(_: float) -> None:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        indexing.rebuild(serving.serving_embedder(), on_progress=fail)
+    assert (engine.collections(), engine.serving()) == (before, before[0])
+
+
+def test_filters_and_colours_go_first_as_ever(engine, shop, stranger):
+    response = stranger.get(
+        f"/api/v1/segments/{shop['red'].identifier}/similar/", {"colour": "blue"}
+    )
+    assert references(response) == ["BLUE"]
+
+
+# --- The service is down ---------------------------------------------------------------------
+
+DOWN = {
+    "qdrant": {"url": "http://127.0.0.1:1", "timeout": 1},
+    "pgvector": {"url": "postgresql://nobody@127.0.0.1:1/none", "timeout": 1},
+}
+
+
+@pytest.fixture
+def down(engine, shop, settings):
+    settings.BACKEND_OPTIONS = DOWN
+    indexing.forget()
+    yield
+    settings.BACKEND_OPTIONS = {settings.INDEX: live_options(settings.INDEX)}
+    indexing.forget()
+
+
+@pytest.mark.usefixtures("down")
+def test_a_search_says_that_the_service_is_down(stranger, administrator, shop):
+    url = f"/api/v1/segments/{shop['red'].identifier}/similar/"
+    refused(stranger.get(url), 503, "index_unavailable")
+    asked = {"segment": shop["red"].identifier}
+    refused(stranger.post("/api/v1/searches/", asked), 503, "index_unavailable")
+    assert stranger.get("/api/v1/health/ready").status_code == 503
+    assert "does not answer" in stranger.get("/api/v1/index/").json()["problem"]
+    builds = administrator.get("/api/v1/index/builds/").json()["results"]
+    assert [build["is_serving"] for build in builds] == [False]
+    assert administrator.get("/admin/similarity/indexbuild/").status_code == 200
+
+
+@pytest.mark.usefixtures("down")
+def test_garments_are_described_all_the_same(committed, caplog):
+    with committed():
+        add_product("PINK", "pink")
+    assert Embedding.objects.count() == 4
+    assert "has missed a change" in caplog.text
+
+
+@pytest.mark.usefixtures("down")
+def test_the_check_fails_with_a_sentence():
+    with pytest.raises(CommandError, match="does not answer"):
+        call_command("index_check")
+    with pytest.raises(IndexUnavailable):
+        indexing.rebuild(serving.serving_embedder())

@@ -1,0 +1,330 @@
+"""Webhooks: whoever wants to know is told, by a message that they can check."""
+
+import datetime as dt
+import json
+
+import pytest
+from django.core.management import call_command
+from django.db import transaction
+from django.utils import timezone
+from django_q.brokers import get_broker
+from standardwebhooks.webhooks import Webhook as Checker
+from standardwebhooks.webhooks import WebhookVerificationError
+
+from shop import services, tasks, webhooks
+from shop.models import Delivery, Event, Import, Webhook
+from similarity import services as similarity
+from similarity.models import Run
+from similarity.tasks import execute_run
+from tests.api.test_put_products import GREEN, RED, work
+from tests.pictures import as_base64
+
+pytestmark = pytest.mark.django_db
+
+PRODUCT = "/api/v1/products/D-1/"
+
+
+@pytest.fixture
+def hook(open_web):
+    return Webhook.objects.create(name="Web shop", url=f"{open_web.url}/events")
+
+
+@pytest.fixture(autouse=True)
+def commits(django_capture_on_commit_callbacks, monkeypatch):
+    """What waits for a commit is called when a test says that there is one."""
+    return lambda: django_capture_on_commit_callbacks(execute=True)
+
+
+def send_all():
+    """What a worker does about deliveries that are due."""
+    for pk in Delivery.objects.due().values_list("pk", flat=True):
+        tasks.deliver(pk)
+
+
+def messages(web) -> list:
+    return [seen for seen in web.seen if seen.method == "POST"]
+
+
+def pass_time(**much):
+    Delivery.objects.update(due_at=timezone.now() - dt.timedelta(**much))
+
+
+# --- What is told ---------------------------------------------------------------------------
+
+
+def test_the_end_of_an_import_is_told_once_and_signed(merchandiser, hook, open_web, commits):
+    with commits():
+        urls = [open_web.show("/a.png", RED), open_web.show("/b.png", GREEN)]
+        response = merchandiser.put(PRODUCT, {"name": "Dress", "images": urls})
+    first, second = Run.objects.order_by("created_at")
+    execute_run(str(first.pk))
+    assert not Delivery.objects.exists(), "one picture is still under way"
+    execute_run(str(second.pk))
+    services.finish_imports()
+    send_all()
+    [message] = messages(open_web)
+    told = Checker(hook.secret).verify(message.body, message.headers)
+    assert told == json.loads(message.body)
+    assert (told["type"], told["data"]["pictures"]["done"]) == ("import.finished", 2)
+    assert told["data"]["import_id"] == response.json()["import_id"]
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.status, delivery.attempts) == ("delivered", 200, 1)
+    assert message.headers["webhook-id"] == delivery.message
+    send_all()
+    assert len(messages(open_web)) == 1
+
+
+def test_a_forged_or_changed_message_is_found_out(hook, open_web):
+    webhooks.send_test(hook)
+    send_all()
+    [message] = messages(open_web)
+    with pytest.raises(WebhookVerificationError):
+        Checker(hook.secret).verify(message.body + b" ", message.headers)
+    other = Webhook.objects.create(name="Other", url=hook.url)
+    assert other.secret != hook.secret
+    with pytest.raises(WebhookVerificationError):
+        Checker(other.secret).verify(message.body, message.headers)
+
+
+def test_a_batch_is_one_event_that_tells_what_failed(merchandiser, hook, open_web):
+    items = [
+        {"reference": "D-1", "name": "x", "images": [f"{open_web.url}/none"]},
+        {"reference": "D-2", "name": "x", "images": [as_base64(RED)]},
+        {"reference": "D 3", "name": "x"},
+    ]
+    merchandiser.post("/api/v1/products/batch/", {"products": items})
+    work()
+    send_all()
+    [message] = messages(open_web)
+    told = json.loads(message.body)
+    assert told["type"] == "import.failed"
+    data = told["data"]
+    assert data["products"] == {"created": 2, "updated": 0, "rejected": 1}
+    assert (data["pictures"]["done"], data["pictures"]["failed"]) == (1, 1)
+    [failure] = data["failures"]
+    assert (failure["product"], failure["code"]) == ("D-1", "fetch_failed")
+
+
+def test_a_batch_without_pictures_has_finished_when_it_is_committed(
+    merchandiser, hook, open_web, commits
+):
+    with commits():
+        body = {"products": [{"reference": "D-1", "name": "x"}]}
+        merchandiser.post("/api/v1/products/batch/", body)
+    assert Delivery.objects.get().event == Event.IMPORT_FINISHED
+
+
+def test_a_run_that_is_cancelled_or_lost_ends_its_import_too(merchandiser, hook, settings):
+    merchandiser.put(PRODUCT, {"name": "x", "images": [as_base64(RED), as_base64(GREEN)]})
+    first, second = Run.objects.all()
+    similarity.cancel(first)
+    past = timezone.now() - dt.timedelta(days=1)
+    Run.objects.filter(pk=second.pk).update(
+        state=Run.State.RUNNING, worker="gone", heartbeat=past, attempts=settings.RUN_MAX_ATTEMPTS
+    )
+    similarity.sweep()
+    item = Import.objects.get()
+    assert item.finished_at is not None
+    assert (
+        services.summary(item)["pictures"]
+        == {
+            "total": 1,
+            "done": 0,
+            "failed": 1,
+            "cancelled": 0,
+        }
+        or services.summary(item)["pictures"]["cancelled"] == 1
+    )
+    assert Delivery.objects.get().event == Event.IMPORT_FAILED
+
+
+def test_nothing_is_told_of_what_is_rolled_back(merchandiser, hook, open_web, commits):
+    broker = get_broker()
+    broker.purge_queue()
+    with commits(), transaction.atomic():
+        webhooks.announce(Event.IMPORT_FINISHED, {"import_id": "1"})
+        assert Delivery.objects.exists()
+        transaction.set_rollback(True)
+    assert not Delivery.objects.exists()
+    assert broker.queue_size() == 0
+    with commits():
+        webhooks.announce(Event.IMPORT_FINISHED, {"import_id": "1"})
+    assert broker.queue_size() == 1, "what is committed is in the queue"
+    broker.purge_queue()
+
+
+def test_the_end_of_a_folder_s_import_is_told(hook, open_web, tmp_path):
+    (tmp_path / "a.png").write_bytes(RED)
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    call_command("ingest_folder", str(tmp_path))
+    send_all()
+    [message] = messages(open_web)
+    told = json.loads(message.body)
+    assert told["type"] == "import.failed"
+    assert told["data"]["kind"] == "folder"
+    assert told["data"]["pictures"] == {"total": 2, "done": 1, "failed": 1, "cancelled": 0}
+
+
+def test_only_those_are_told_who_want_to_know(hook, open_web):
+    Webhook.objects.create(name="Off", url=hook.url, is_active=False)
+    Webhook.objects.create(name="Failures", url=hook.url, events=[Event.IMPORT_FAILED])
+    webhooks.announce(Event.IMPORT_FINISHED, {})
+    assert [delivery.webhook for delivery in Delivery.objects.all()] == [hook]
+    webhooks.announce(Event.IMPORT_FAILED, {})
+    ids = Delivery.objects.filter(event=Event.IMPORT_FAILED).values_list("message", flat=True)
+    assert (len(ids), len(set(ids))) == (2, 1), "one message, to two"
+
+
+# --- How it is sent -------------------------------------------------------------------------
+
+
+def test_after_an_error_it_is_tried_again_with_the_same_id(hook, open_web):
+    open_web.statuses = [500, 302]
+    webhooks.send_test(hook)
+    send_all()
+    send_all()
+    assert len(messages(open_web)) == 1, "not before its time"
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.status) == ("pending", 500)
+    assert 0 < (delivery.due_at - timezone.now()).total_seconds() <= 5
+    pass_time(seconds=1)
+    send_all()
+    assert Delivery.objects.get().status == 302, "a redirect is not followed"
+    pass_time(seconds=1)
+    send_all()
+    assert Delivery.objects.get().state == "delivered"
+    assert len({message.headers["webhook-id"] for message in messages(open_web)}) == 1
+    assert len({message.body for message in messages(open_web)}) == 1
+    for message in messages(open_web):
+        Checker(hook.secret).verify(message.body, message.headers)
+
+
+def test_it_is_given_up_after_so_many_attempts_and_can_be_sent_again(hook, open_web):
+    open_web.statuses = [500] * webhooks.MOST_ATTEMPTS
+    webhooks.send_test(hook)
+    for _ in range(webhooks.MOST_ATTEMPTS + 2):
+        pass_time(seconds=1)
+        send_all()
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.attempts) == ("failed", webhooks.MOST_ATTEMPTS)
+    assert len(messages(open_web)) == webhooks.MOST_ATTEMPTS
+    webhooks.send_again(delivery)
+    send_all()
+    assert Delivery.objects.get().state == "delivered"
+
+
+def test_a_server_that_is_not_there_is_tried_again(hook):
+    Webhook.objects.update(url="http://127.0.0.1:1/events")
+    webhooks.send_test(hook)
+    send_all()
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.status) == ("pending", None)
+    assert "could not be reached" in delivery.problem
+
+
+def test_our_own_network_is_told_nothing(hook, open_web, settings):
+    settings.ALLOW_LOCAL_ADDRESSES = False
+    webhooks.send_test(hook)
+    send_all()
+    Webhook.objects.update(url="http://127.0.0.1/events")
+    pass_time(seconds=1)
+    send_all()
+    assert "not a public address" in Delivery.objects.get().problem
+    assert messages(open_web) == []
+
+
+def test_a_webhook_that_was_switched_off_meanwhile_is_told_nothing(hook, open_web):
+    webhooks.send_test(hook)
+    Webhook.objects.update(is_active=False)
+    send_all()
+    assert (Delivery.objects.get().state, messages(open_web)) == ("failed", [])
+
+
+def test_an_attempt_whose_worker_has_died_is_made_by_another(hook, open_web, commits):
+    webhooks.send_test(hook)
+    delivery = Delivery.objects.get()
+    assert Delivery.objects.claim(delivery.pk, webhooks.LEASE) is not None
+    assert Delivery.objects.claim(delivery.pk, webhooks.LEASE) is None, "it has been taken"
+    pass_time(seconds=1)
+    broker = get_broker()
+    broker.purge_queue()
+    with commits():
+        webhooks.sweep()
+    assert broker.queue_size() == 1
+    broker.purge_queue()
+    send_all()
+    assert (Delivery.objects.get().state, Delivery.objects.get().attempts) == ("delivered", 2)
+
+
+def test_the_log_forgets_after_a_month(hook):
+    webhooks.send_test(hook)
+    Delivery.objects.update(created_at=timezone.now() - dt.timedelta(days=31))
+    webhooks.sweep()
+    assert Delivery.objects.exists(), "it has not been delivered"
+    Delivery.objects.update(state=Delivery.State.FAILED)
+    webhooks.sweep()
+    assert not Delivery.objects.exists()
+
+
+# --- In the admin ---------------------------------------------------------------------------
+
+
+def test_the_secret_is_shown_once(administrator, db):
+    form = {
+        "name": "Web shop",
+        "url": "https://shop.example/events",
+        "events": ["import.finished"],
+        "is_active": "on",
+    }
+    response = administrator.post("/admin/shop/webhook/add/", form, format="multipart")
+    hook = Webhook.objects.get()
+    assert hook.secret.startswith("whsec_")
+    assert hook.secret in response.content.decode()
+    assert "no-store" in response["Cache-Control"]
+    for page in ("", f"{hook.pk}/change/", f"{hook.pk}/history/"):
+        shown = administrator.get(f"/admin/shop/webhook/{page}")
+        assert shown.status_code == 200
+        assert hook.secret not in shown.content.decode()
+    administrator.post(
+        f"/admin/shop/webhook/{hook.pk}/change/", {**form, "name": "New"}, format="multipart"
+    )
+    assert Webhook.objects.get().secret == hook.secret
+
+
+def test_an_address_of_another_kind_is_refused(administrator, db):
+    form = {"name": "x", "url": "ftp://shop.example", "events": ["import.finished"]}
+    administrator.post("/admin/shop/webhook/add/", form, format="multipart")
+    assert not Webhook.objects.exists()
+
+
+def test_deliveries_are_shown_and_sent_again(staff, hook, open_web):
+    open_web.statuses = [503]
+    webhooks.send_test(hook)
+    send_all()
+    page = staff.get("/admin/shop/delivery/").content.decode()
+    assert "503" in page
+    pk = Delivery.objects.get().pk
+    assert "It works." in staff.get(f"/admin/shop/delivery/{pk}/change/").content.decode()
+    action = {"action": "send_again", "_selected_action": pk}
+    staff.post("/admin/shop/delivery/", action, format="multipart")
+    send_all()
+    assert Delivery.objects.get().state == "delivered"
+    action = {"action": "send_test", "_selected_action": hook.pk}
+    staff.post("/admin/shop/webhook/", action, format="multipart")
+    assert Delivery.objects.count() == 1, "webhooks are the administrators'"
+
+
+def test_an_administrator_sends_a_test(administrator, hook, open_web):
+    action = {"action": "send_test", "_selected_action": hook.pk}
+    administrator.post("/admin/shop/webhook/", action, format="multipart")
+    send_all()
+    assert json.loads(messages(open_web)[0].body)["type"] == "webhook.test"
+
+
+def test_imports_are_shown(staff, merchandiser):
+    merchandiser.put(PRODUCT, {"name": "x", "images": [as_base64(RED)]})
+    work()
+    pk = Import.objects.get().pk
+    assert "1 of 1 done" in staff.get("/admin/shop/import/").content.decode()
+    assert "D-1" in staff.get(f"/admin/shop/import/{pk}/change/").content.decode()
+    assert merchandiser.get("/admin/shop/import/").status_code == 403
