@@ -163,7 +163,7 @@ def connect_to_mariadb(database: str = "") -> Any:
     return MySQLdb.connect(host="127.0.0.1", port=3306, user="root", database=database)
 
 
-def eventually(is_so: Callable[[], object], within: float = 60.0) -> float:
+def eventually(is_so: Callable[[], object], within: float = 180.0) -> float:
     """Wait until it is so, and give the seconds that it took; fail if it never is."""
     started = time.monotonic()
     while not is_so():

@@ -27,7 +27,9 @@ PEOPLE: dict[str, dict[str, Any]] = {
     "staff": {"groups": [roles.STAFF], "is_staff": True},
     "admin": {"is_staff": True, "is_superuser": True},
 }
-START_SECONDS = 30.0
+FIRST = 60
+"""Products that are drawn before anybody is let in; the others follow while it is used."""
+START_SECONDS = 120.0
 QUIET = {"LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING")}  # the greeting stays in view
 GRACE_SECONDS = 25.0
 
@@ -40,18 +42,19 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--port", type=int, default=8000)
-        parser.add_argument("--items", type=int, default=60, help="products to draw (default 60)")
+        parser.add_argument("--items", type=int, default=300, help="products to draw (default 300)")
 
     def handle(self, *_: Any, **options: Any) -> None:
         call_command("migrate", verbosity=0)
         self._add_people()
+        first = min(FIRST, options["items"])
         drawn = Product.objects.filter(
             reference__startswith="DEMO-", images__status=OriginalImage.Status.READY
         )
-        if drawn.distinct().count() < options["items"]:
-            call_command("seed_demo", items=options["items"])
+        if drawn.distinct().count() < first:
+            call_command("seed_demo", items=first)
         call_command("rebuild_index", if_needed=True)
-        self._serve(f"{HOST}:{options['port']}")
+        self._serve(f"{HOST}:{options['port']}", options["items"])
 
     def _add_people(self) -> None:
         for name, details in PEOPLE.items():
@@ -64,7 +67,7 @@ class Command(BaseCommand):
                 user.save()
                 user.groups.set(Group.objects.filter(name__in=details.get("groups", [])))
 
-    def _serve(self, address: str) -> None:
+    def _serve(self, address: str, items: int) -> None:
         stopped = Stopped()
         children = [
             Child(
@@ -75,7 +78,8 @@ class Command(BaseCommand):
             ),
             Child([sys.executable, sys.argv[0], "worker"], QUIET),
         ]
-        for child in children:
+        artist = Child([sys.executable, sys.argv[0], "seed_demo", "--items", str(items)], QUIET)
+        for child in (*children, artist):
             child.start()
         try:
             self._await_answer(f"http://{address}/api/v1/health/ready", children[0], stopped)
@@ -85,7 +89,7 @@ class Command(BaseCommand):
                     raise CommandError("The web server or the worker has ended by itself.")
         finally:
             self.stdout.write("Stopping ...")
-            for child in children:
+            for child in (artist, *children):
                 child.stop(GRACE_SECONDS)
 
     def _await_answer(self, url: str, web: Child, stopped: Stopped) -> None:

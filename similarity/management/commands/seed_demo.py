@@ -16,7 +16,7 @@ from similarity.engine.synthetic.files import outfit_file, photo_file
 from similarity.ingestion import Item
 from similarity.management.ingesting import check_models, ingest_visibly
 
-VIEWS = 2
+VIEWS = 3
 """Pictures of each product."""
 
 PRODUCTS_PER_OUTFIT = 5
@@ -24,10 +24,13 @@ PRODUCTS_PER_OUTFIT = 5
 
 
 class Command(BaseCommand):
-    help = "Draw a demonstration catalogue and take it in like any photos. Adds nothing twice."
+    help = (
+        "Draw a demonstration catalogue and take it in like any photos. Adds nothing twice: what "
+        "is there is not drawn again."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--items", type=int, default=60, help="products (default 60)")
+        parser.add_argument("--items", type=int, default=300, help="products (default 300)")
         parser.add_argument("--seed", type=int, default=1, help="another seed, another shop")
 
     def handle(self, *_: Any, **options: Any) -> None:
@@ -36,10 +39,10 @@ class Command(BaseCommand):
             raise CommandError("--items must be at least 1.")
         check_models()
         products = [_save(seed, number) for number in range(items)]
-        pictures = _pictures(seed, products)
+        pictures = _not_there(_pictures(seed, products))
         counts = ingest_visibly(pictures, source=OriginalImage.Source.DEMO, unit="picture")
         self.stdout.write(
-            f"{items} products; {counts['added']} pictures added, {counts['known']} known already."
+            f"{items} products; {counts['added']} pictures added."
         )
         if counts["rejected"]:
             raise CommandError(f"{counts['rejected']} pictures could not be described.")
@@ -54,7 +57,7 @@ def _save(seed: int, number: int) -> Product:
 def _pictures(seed: int, products: list[Product]) -> list[Item]:
     """The pictures of the products, then looks of several of them; drawn when they are read."""
     views = [
-        Item(f"{shown.reference}-{view}.jpg", partial(photo_file, seed, number, view), shown)
+        Item(f"{shown.reference}-{seed}-{view}.jpg", partial(photo_file, seed, number, view), shown)
         for number, shown in enumerate(products)
         for view in range(VIEWS)
     ]
@@ -63,5 +66,13 @@ def _pictures(seed: int, products: list[Product]) -> list[Item]:
         # A look belongs to its first garment; a small shop may not have that one.
         first = worn(seed, number)[0]
         shown = products[first] if first < len(products) else None
-        looks.append(Item(f"look-{number}.jpg", partial(outfit_file, seed, number), shown))
+        looks.append(Item(f"look-{seed}-{number}.jpg", partial(outfit_file, seed, number), shown))
     return views + looks
+
+
+def _not_there(pictures: list[Item]) -> list[Item]:
+    drawn = OriginalImage.objects.filter(
+        source=OriginalImage.Source.DEMO, status=OriginalImage.Status.READY
+    )
+    there = set(drawn.values_list("source_name", flat=True))
+    return [picture for picture in pictures if picture.name not in there]
