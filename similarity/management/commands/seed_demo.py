@@ -41,9 +41,7 @@ class Command(BaseCommand):
         products = [_save(seed, number) for number in range(items)]
         pictures = _not_there(_pictures(seed, products))
         counts = ingest_visibly(pictures, source=OriginalImage.Source.DEMO, unit="picture")
-        self.stdout.write(
-            f"{items} products; {counts['added']} pictures added."
-        )
+        self.stdout.write(f"{items} products; {counts['added']} pictures added.")
         if counts["rejected"]:
             raise CommandError(f"{counts['rejected']} pictures could not be described.")
 
