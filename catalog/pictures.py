@@ -21,6 +21,12 @@ QUALITY = 87
 
 Pixels = tuple[int, int, int, int]
 
+CARD = (3, 4)
+"""Width by height of a card's picture."""
+
+AIR = 0.06
+"""What a card shows around a garment, in its sides."""
+
 
 def open_picture(name: str, *, crop: Pixels | None = None, width: int | None = None) -> File[bytes]:
     """The stored picture of that name, cut and made smaller as asked, as a JPEG file.
@@ -36,6 +42,31 @@ def open_picture(name: str, *, crop: Pixels | None = None, width: int | None = N
     except FileNotFoundError:
         default_storage.save(path, ContentFile(_make(name, crop, width)))
         return default_storage.open(path)
+
+
+def framed(box: Pixels, size: tuple[int, int]) -> Pixels:
+    """What a card shows of a picture of that size: a garment with some air, in a card's shape.
+
+    Nothing of the garment is left out for it. Near an edge the frame moves inwards; where the
+    picture is too narrow or too low for the shape, it shows all of the picture that way.
+    """
+    across, down = (
+        (1 + 2 * AIR) * (high - low) for low, high in ((box[0], box[2]), (box[1], box[3]))
+    )
+    unit = max(across / CARD[0], down / CARD[1])
+    sides = (
+        _within(low, high, unit * part, room)
+        for low, high, part, room in zip(box[:2], box[2:], CARD, size, strict=True)
+    )
+    (left, right), (top, bottom) = sides
+    return left, top, right, bottom
+
+
+def _within(low: int, high: int, length: float, room: int) -> tuple[int, int]:
+    """A stretch of that length around another, within 0..room."""
+    whole = min(room, max(high - low, round(length)))
+    start = min(max(0, round((low + high - whole) / 2)), room - whole)
+    return start, start + whole
 
 
 def forget(sender: Any, file_name: str, **signal: Any) -> None:

@@ -15,13 +15,14 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, NotFound, ValidationError
+from rest_framework.fields import BooleanField
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.serializers import BaseSerializer
 
 from catalog.filters import ImageFilter, ProductListFilter, SegmentFilter
 from catalog.models import Category, OriginalImage, Product, Segment
-from catalog.pictures import WIDTHS, Pixels, open_picture
+from catalog.pictures import WIDTHS, Pixels, framed, open_picture
 from catalog.serializers import (
     CategorySerializer,
     ImageSerializer,
@@ -40,6 +41,12 @@ PICTURE = extend_schema(
         )
     ],
     responses={(200, "image/jpeg"): OpenApiTypes.BINARY},
+)
+
+FRAMED = OpenApiParameter(
+    "framed",
+    bool,
+    description="With some of the picture around it, 3 wide by 4 high where the picture has that.",
 )
 
 
@@ -94,6 +101,13 @@ def _asked_width(request: Request) -> int | None:
     if asked not in map(str, WIDTHS):
         raise ValidationError({"width": [f"Choose one of {', '.join(map(str, WIDTHS))}."]})
     return int(asked)
+
+
+def _asked_frame(request: Request) -> bool:
+    try:
+        return bool(BooleanField().to_internal_value(request.query_params.get("framed", False)))
+    except ValidationError as error:
+        raise ValidationError({"framed": error.detail}) from error
 
 
 class CategoryViewSet(viewsets.ReadOnlyModelViewSet[Category]):
@@ -181,11 +195,13 @@ class SegmentViewSet(viewsets.ReadOnlyModelViewSet[Segment]):
         return segments if is_shown else segments.prefetch_related(None)
 
     @PICTURE
+    @extend_schema(parameters=[FRAMED])
     @action(detail=True, content_negotiation_class=AnyAccept)
     def crop(self, request: Request, **_: Any) -> HttpResponseBase:
-        """The garment's own picture, cut along its box."""
+        """The garment's own picture, cut along its box or framed for a card."""
         segment = self.get_object()
         image = segment.image
-        return picture_response(
-            request, str(image.file.name), image.sha256[:16], crop=segment.pixels
-        )
+        part = segment.pixels
+        if _asked_frame(request):
+            part = framed(part, (image.width, image.height))
+        return picture_response(request, str(image.file.name), image.sha256[:16], crop=part)

@@ -3,9 +3,12 @@
 import io
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from PIL import Image
 
 from catalog.models import Segment
+from catalog.pictures import framed
 from tests.api import queries_of, references, refused
 from tests.api.test_searches import FILTERS, ONE, OTHER
 from tests.pictures import encoded, photo, picture
@@ -74,6 +77,32 @@ def test_the_crop_shows_the_box_alone(stranger, segment):
     response = stranger.get(f"{page(segment)}crop/")
     assert response["Content-Type"] == "image/jpeg"
     assert Image.open(io.BytesIO(response.getvalue())).size == (50, 80)
+
+
+def test_a_framed_crop_has_the_shape_of_a_card_and_some_air(stranger, segment):
+    image = segment.image
+    Segment.objects.filter(pk=segment.pk).update(x0=10, y0=10, x1=20, y1=30)
+    response = stranger.get(f"{page(segment)}crop/", {"framed": "true"})
+    with Image.open(io.BytesIO(response.getvalue())) as picture:
+        assert picture.size == (17, 22)
+    assert response["ETag"] != stranger.get(f"{page(segment)}crop/")["ETag"]
+    whole = stranger.get(f"{page(segment)}crop/", {"framed": "false"})
+    with Image.open(io.BytesIO(whole.getvalue())) as picture:
+        assert picture.size == (10, 20)
+    assert min(image.width, image.height) > 30
+    refused(stranger.get(f"{page(segment)}crop/", {"framed": "perhaps"}), 400, "invalid")
+
+
+@given(st.tuples(*[st.integers(0, 300)] * 4), st.tuples(st.integers(1, 400), st.integers(1, 400)))
+def test_a_frame_holds_all_of_the_garment_within_the_picture(box, size):
+    left, right = sorted((box[0] % size[0], box[2] % size[0] + 1))
+    top, bottom = sorted((box[1] % size[1], box[3] % size[1] + 1))
+    assume(left < right and top < bottom)
+    x0, y0, x1, y1 = framed((left, top, right, bottom), size)
+    assert 0 <= x0 <= left < right <= x1 <= size[0]
+    assert 0 <= y0 <= top < bottom <= y1 <= size[1]
+    if x1 - x0 < size[0] and y1 - y0 < size[1]:
+        assert abs((x1 - x0) * 4 - (y1 - y0) * 3) <= 4
 
 
 def test_the_crop_comes_in_few_widths(stranger, db):
