@@ -60,6 +60,10 @@ format: setup  ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+.PHONY: screenshots
+screenshots: setup  ## Take the pictures in docs/screenshots anew
+	$(BIN)/python -m tests.screenshots
+
 .PHONY: benchmark
 benchmark: setup  ## Print figures of speed and memory
 	$(BIN)/python -m tests.benchmark
