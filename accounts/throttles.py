@@ -68,6 +68,16 @@ class SearchThrottle(RequestThrottle):
         return None if kind == "key" else super().rate_for("search")
 
 
+class EventThrottle(RequestThrottle):
+    """Counts batches of events: a page sends a few, nobody needs many."""
+
+    scope = "event"
+
+    def rate_for(self, kind: str) -> str | None:
+        # A key's own limit is made for a whole shop, as with searches.
+        return None if kind == "key" else super().rate_for("event")
+
+
 class SignInThrottle(RequestThrottle):
     """Counts what strangers do about accounts: guessing, registering, having e-mails sent."""
 

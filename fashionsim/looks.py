@@ -59,6 +59,8 @@ class Card:
     segment: Segment
     similarity: float | None = None
     matched: tuple[str, ...] = ()
+    pinned: bool = False
+    """Whether the shop has put it first."""
 
     @property
     def product(self) -> Product | None:
@@ -145,7 +147,7 @@ def cards(neighbours: Sequence[Neighbour]) -> list[Card]:
         .in_bulk([neighbour.segment_id for neighbour in neighbours])
     )
     return [
-        Card(segments[item.segment_id], item.similarity, item.matched)
+        Card(segments[item.segment_id], item.similarity, item.matched, item.pinned)
         for item in neighbours
         if item.segment_id in segments
     ]

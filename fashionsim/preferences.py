@@ -82,3 +82,8 @@ def appearance(request: HttpRequest) -> dict[str, Any]:
         "color_scheme": schemes.get(chosen.theme, "light dark"),
         "language": translation.get_language(),
     }
+
+
+def noting(request: HttpRequest) -> dict[str, Any]:
+    """Whether pages tell us what is done with their results (a context processor)."""
+    return {"notes_events": settings.EVENTS}

@@ -187,6 +187,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "fashionsim.preferences.appearance",
+                "fashionsim.preferences.noting",
             ],
         },
     },
@@ -400,6 +401,10 @@ INDEX_TAIL_LIMIT = _at_least("INDEX_TAIL_LIMIT", 1, env.int("INDEX_TAIL_LIMIT", 
 SEARCH_NEEDS_SIGN_IN = env.bool("SEARCH_NEEDS_SIGN_IN", default=False)
 QUERY_LIFETIME_DAYS = _at_least("QUERY_LIFETIME_DAYS", 1, env.int("QUERY_LIFETIME_DAYS", 30))
 
+# What shoppers are shown and do (impressions, clicks, purchases) is noted, and kept for so long.
+EVENTS = env.bool("EVENTS", default=True)
+EVENTS_DAYS = _at_least("EVENTS_DAYS", 1, env.int("EVENTS_DAYS", 90))
+
 # --- Runs and their worker ------------------------------------------------------------------
 
 # A running run that has not reported for so long has lost its worker.
@@ -436,6 +441,7 @@ THROTTLES = {
     "key": _rate("THROTTLE_KEYS", env.str("THROTTLE_KEYS", default="100/s")),
     # Searches that a person or a stranger starts; what an address does about accounts.
     "search": _rate("THROTTLE_SEARCHES", env.str("THROTTLE_SEARCHES", default="60/min")),
+    "event": _rate("THROTTLE_EVENTS", env.str("THROTTLE_EVENTS", default="120/min")),
     "sign-in": _rate("THROTTLE_SIGN_IN", env.str("THROTTLE_SIGN_IN", default="20/min")),
 }
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Collection
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import URLPattern, path
 from django.utils.cache import add_never_cache_headers
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.views.decorators.http import require_safe
 
 from catalog.admin import LookOnly, ModelAdmin, TabularInline, badge, when, with_reason
-from shop import services, webhooks
-from shop.models import Delivery, Event, Import, ImportedPicture, Webhook
+from shop import reports, services, webhooks
+from shop.models import Delivery, Event, Import, ImportedPicture, ShopperEvent, Webhook
 from similarity.admin import Operated
 
 
@@ -179,3 +184,75 @@ class ImportAdmin(LookOnly):
     @admin.display(description="created at", ordering="created_at")
     def began(self, item: Import) -> str:
         return when(item.created_at)
+
+
+# --- What shoppers do -----------------------------------------------------------------------
+
+PERIODS = (7, 30, 90)
+"""Days that the report offers to show."""
+
+
+@admin.register(ShopperEvent)
+class ShopperEventAdmin(LookOnly):
+    """What shoppers do, as it comes, and the report of it. Who it was is nobody else's business."""
+
+    list_display = ("at", "what", "product", "place")
+    list_filter = ("kind", "at")
+    list_select_related = ("product",)
+    list_per_page = 100
+    show_full_result_count = False
+    search_fields = ("product__reference", "product__name")
+    search_help_text = "Product"
+    fields = ("at", "kind", "product", "place")
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("report/", view(require_safe(self.report)), name="shop_shopperevent_report"),
+            path("report/<slug:table>.csv", view(require_safe(self.table)), name="shop_table"),
+            *super().get_urls(),
+        ]
+
+    def report(self, request: HttpRequest) -> HttpResponse:
+        """Day by day, product by product, and what nobody clicked on."""
+        period = self._period(request)
+        days = reports.by_day(period)
+        context = self.admin_site.each_context(request) | {
+            "title": "What shoppers do",
+            "opts": self.model._meta,
+            "period": period,
+            "periods": PERIODS,
+            "days": dict(reversed(days.items())),
+            "whole": reports.total(days),
+            "plots": reports.plots(days),
+            "products": reports.by_product(period),
+            "unclicked": reports.without_clicks(period),
+            "is_on": settings.EVENTS,
+            "kept_days": settings.EVENTS_DAYS,
+        }
+        return render(request, "admin/shop/shopperevent/report.html", context)
+
+    def table(self, request: HttpRequest, table: str) -> HttpResponse:
+        """One of the report's tables, as CSV."""
+        if table not in reports.TABLES:
+            raise Http404
+        period = self._period(request)
+        name = f"{table}-{period.first:%Y-%m-%d}-{period.days}-days.csv"
+        response = HttpResponse(content_type="text/csv; charset=utf-8")
+        response["Content-Disposition"] = f'attachment; filename="{name}"'
+        csv.writer(response).writerows(reports.TABLES[table](period))
+        return response
+
+    def _period(self, request: HttpRequest) -> reports.Period:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        asked = request.GET.get("days", "")
+        return reports.Period(int(asked) if asked in map(str, PERIODS) else PERIODS[1])
+
+    @admin.display(description="what", ordering="kind")
+    def what(self, event: ShopperEvent) -> SafeString:
+        return badge(event.kind, event.get_kind_display())
+
+    @admin.display(description="position", ordering="position")
+    def place(self, event: ShopperEvent) -> int | None:
+        return None if event.position is None else event.position + 1

@@ -13,6 +13,7 @@ from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
+from catalog.models import Product
 from similarity.models import Run
 
 
@@ -171,3 +172,46 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event} to {self.webhook}"
+
+
+class ShopperEvent(models.Model):
+    """Something that a shopper has done with a product, or been shown of it."""
+
+    class Kind(models.TextChoices):
+        IMPRESSION = "impression", "Impression"
+        VIEW = "view", "View"
+        CLICK = "click", "Click"
+        ADD_TO_CART = "add_to_cart", "Add to cart"
+        PURCHASE = "purchase", "Purchase"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(max_length=12, choices=Kind)
+    product = models.ForeignKey(
+        Product, null=True, on_delete=models.SET_NULL, related_name="events"
+    )
+    search = models.ForeignKey(
+        Run,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="events",
+        help_text="Among whose results the product stood.",
+    )
+    position = models.PositiveSmallIntegerField(
+        null=True, help_text="Among results; 0 is the first."
+    )
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.CASCADE,
+        related_name="events",
+        help_text="If they had signed in, and keep their history.",
+    )
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+        # All that a report reads of a period, in its order: the table itself is left alone.
+        indexes = [models.Index(fields=["at", "kind", "product", "position"])]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.at:%Y-%m-%d %H:%M}"

@@ -15,7 +15,7 @@ from rest_framework import serializers
 
 from catalog.models import OriginalImage, Product, valid_identifier
 from catalog.serializers import ProductDetailSerializer, ProductSerializer
-from shop.models import Import
+from shop.models import Import, ShopperEvent
 from shop.services import SHOWN_FAILURES, Listed
 from similarity.engine.errors import BadImage
 from similarity.intake import take_in
@@ -226,3 +226,54 @@ class ImportSerializer(serializers.Serializer[Any]):
     failures = FailureSerializer(many=True, help_text=f"The first {SHOWN_FAILURES}.")
     created_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
+
+
+# --- What shoppers do -----------------------------------------------------------------------
+
+MOST_EVENTS = 1000
+"""At a time."""
+
+
+class EventSerializer(serializers.Serializer[Any]):
+    """Something that a shopper has done with a product, or been shown of it."""
+
+    id = serializers.UUIDField(
+        required=False, help_text="The sender's own: sent again, it is noted once."
+    )
+    kind = serializers.ChoiceField(choices=ShopperEvent.Kind.choices)
+    product = serializers.CharField(max_length=100, help_text="A reference.")
+    search = serializers.UUIDField(
+        required=False,
+        allow_null=True,
+        help_text="Id of the search among whose results it stood; one that is unknown is left out.",
+    )
+    position = serializers.IntegerField(
+        min_value=0, max_value=10_000, required=False, allow_null=True, help_text="0 is the first."
+    )
+    at = serializers.DateTimeField(
+        required=False, help_text="If it was not just now; as long ago as the shop keeps events."
+    )
+
+
+class EventsSerializer(serializers.Serializer[Any]):
+    """Events, each as it would be sent by itself."""
+
+    events = serializers.ListField(child=EventSerializer(), min_length=1, max_length=MOST_EVENTS)
+
+
+class EventsRequestSerializer(serializers.Serializer[Any]):
+    """The same, its items not looked at yet: each is refused, or not, by itself."""
+
+    events = ShortListField(
+        child=serializers.JSONField(allow_null=True), min_length=1, max_length=MOST_EVENTS
+    )
+
+
+class RefusedEventSerializer(ItemErrorSerializer):
+    index = serializers.IntegerField(help_text="Place in the request, from 0.")
+
+
+class NotedSerializer(serializers.Serializer[Any]):
+    recorded = serializers.IntegerField()
+    known = serializers.IntegerField(help_text="Sent before.")
+    refused = RefusedEventSerializer(many=True)

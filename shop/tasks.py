@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from accounts import idempotency
-from shop import services, webhooks
+from accounts.models import User
+from shop import events, services, webhooks
 
 
 def deliver(pk: int) -> None:
@@ -25,8 +26,14 @@ def pictures_imported(sender: Any, counts: Mapping[str, int], **_: Any) -> None:
     services.note_import(done=counts["added"] + counts["known"], failed=counts["rejected"])
 
 
+def events_of(sender: Any, person: User, **_: Any) -> tuple[str, list[dict[str, Any]]]:
+    """What a person has done, for them to take away (a signal's receiver)."""
+    return events.of_person(person)
+
+
 def sweep(sender: Any, **_: Any) -> None:
     """Every few seconds: what was lost, is due, or has expired (a signal's receiver)."""
     services.finish_imports()
     webhooks.sweep()
     idempotency.sweep()
+    events.sweep()

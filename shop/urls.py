@@ -2,10 +2,11 @@
 
 from rest_framework.routers import SimpleRouter
 
-from shop.views import ImportViewSet, ProductViewSet
+from shop.views import EventViewSet, ImportViewSet, ProductViewSet
 
 router = SimpleRouter()
 router.register("products", ProductViewSet)
 router.register("imports", ImportViewSet, basename="import")
+router.register("events", EventViewSet, basename="event")
 
 urlpatterns = router.urls

@@ -18,18 +18,22 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.idempotency import PARAMETER, Idempotent
-from accounts.models import User
+from accounts.models import ApiKey, User
 from accounts.permissions import MaySearch, needs
-from accounts.throttles import RequestThrottle, SearchThrottle
+from accounts.throttles import EventThrottle, RequestThrottle, SearchThrottle
 from catalog.models import Product
 from catalog.views import ProductViewSet as CatalogProductViewSet
-from shop import services
+from shop import events, services
 from shop.models import Import
 from shop.serializers import (
     BatchOutcomeSerializer,
     BatchRequestSerializer,
     BatchSerializer,
+    EventSerializer,
+    EventsRequestSerializer,
+    EventsSerializer,
     ImportSerializer,
+    NotedSerializer,
     ProductItemSerializer,
     ProductOutcomeSerializer,
     ProductPutFormSerializer,
@@ -229,3 +233,38 @@ class ImportViewSet(viewsets.GenericViewSet[Import]):
     def retrieve(self, request: Request, **_: Any) -> Response:
         """How far it is: the same that webhooks are told when it is finished."""
         return Response(services.summary(self.get_object()))
+
+
+class EventViewSet(viewsets.ViewSet):
+    """What shoppers do: shown, clicked, looked at, put into a cart, bought."""
+
+    permission_classes = [MaySearch]
+    throttle_classes = [RequestThrottle, EventThrottle]
+
+    @extend_schema(request=EventsSerializer, responses=NotedSerializer)
+    def create(self, request: Request) -> Response:
+        """Note up to 1,000 events. One that is refused keeps no other from being noted."""
+        events.refuse_if_off()
+        asked = EventsRequestSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        sent, refused = {}, {}
+        for index, item in enumerate(asked.validated_data["events"]):
+            event = EventSerializer(data=item)
+            try:
+                event.is_valid(raise_exception=True)
+            except serializers.ValidationError as error:
+                refused[index] = told(error)
+            else:
+                sent[index] = event.validated_data
+        noted = events.record(sent, person_of(request))
+        refused |= {index: told(error) for index, error in noted.refused.items()}
+        rows = [{"index": index, **refused[index]} for index in sorted(refused)]
+        answer = {"recorded": noted.recorded, "known": noted.known, "refused": rows}
+        return Response(NotedSerializer(answer).data)
+
+
+def person_of(request: Request) -> User | None:
+    """The person that asks; none for a stranger, or a shop's program."""
+    if request.user.is_anonymous or isinstance(request.auth, ApiKey):
+        return None
+    return asker(request)

@@ -14,13 +14,13 @@ from typing import Any
 from django.db.models import QuerySet
 
 from catalog import word_index, words
-from catalog.models import Product, ProductWord, Segment, SegmentColour
-from similarity import indexing
+from catalog.models import Product, Segment, SegmentColour
 from similarity.engine import TextEmbedder, Vectors
 from similarity.engine.mixing import fused, moved
 from similarity.errors import NotDescribed
-from similarity.indexing import Neighbour
+from similarity.indexing import Entry, Neighbour, entries_of
 from similarity.models import Embedder, Embedding
+from similarity.rules import NO_RULES, Among, Ruling, arranged, nearest, products_of
 
 DEPTH = 200
 """How far down two rankings are merged: twice as far as can be asked for. It depends on nothing
@@ -67,17 +67,6 @@ class Wish:
         return bool(self.text or self.without)
 
 
-@dataclass(frozen=True, slots=True)
-class Among:
-    """What may be found, by words and by vectors alike; None: whatever there is."""
-
-    products: QuerySet[Product] | None = None
-    colours: QuerySet[SegmentColour] | None = None
-    without: QuerySet[ProductWord, int] | None = None
-    """Keys of products that are kept out."""
-    leave_out: Collection[Segment] = ()
-
-
 def find(
     embedder: Embedder,
     wish: Wish,
@@ -86,14 +75,15 @@ def find(
     texts: TextEmbedder | None,
     limit: int,
     among: Among,
+    ruling: Ruling,
 ) -> list[Neighbour]:
     """What fits a wish, and the vector of a photo or garment if there is one, best first.
 
-    `texts` is the embedder's text side, if it has one. Examples are left out of what is found, as
-    are products whose fields have a word of `without`. Raises NotDescribed if there is nothing to
-    search with, or the embedder has not seen an example.
+    `texts` is the embedder's text side, if it has one; `ruling` is what the shop's rules say.
+    Examples are left out of what is found, as are products whose fields have a word of `without`.
+    Raises NotDescribed if there is nothing to search with, or the embedder has not seen an example.
     """
-    among = replace(among, leave_out=[*among.leave_out, *wish.like, *wish.unlike])
+    among = replace(among, own={*among.own, *entries_of([*wish.like, *wish.unlike])})
     if wish.without:
         among = replace(among, without=word_index.having(words.asked(wish.without)))
     wanted = [] if seed is None else [seed]
@@ -104,14 +94,34 @@ def find(
         without=_described(wish.without, texts),
     )
     if wish.text and texts is None:
-        found = _by_words(wish.text, among)
+        rest = among.but({*ruling.pinned, *ruling.blocked})
+        found = _by_words(wish.text, rest)
         if wanted or wish.like:
-            found = _merged(embedder, vector, found, among)
+            found = _merged(embedder, vector, found, rest)
         elif vector is not None:
-            found = _reordered(embedder, vector, found, among)
+            found = _reordered(embedder, vector, found, rest)
+        towards = vector if wanted or wish.like else None
+        found = arranged(found, _pinned(embedder, towards, among, ruling), ruling)
     else:
-        found = _nearest(embedder, vector, limit, among)
+        found = _nearest(embedder, vector, limit, among, ruling)
     return _with_matches(found[:limit], wish.text)
+
+
+def _pinned(
+    embedder: Embedder, vector: Vectors | None, among: Among, ruling: Ruling
+) -> list[Neighbour]:
+    """The garments of pinned products that may be found, measured if there is a vector."""
+    if not ruling.pinned:
+        return []
+    if vector is not None:
+        return _nearest(embedder, vector, len(ruling.pinned), among.only(ruling.pinned))
+    kept = Product.objects.filter(pk__in=ruling.pinned)
+    if among.products is not None:
+        kept = kept.filter(pk__in=among.products)
+    if among.without is not None:
+        kept = kept.exclude(pk__in=among.without)
+    keys = list(kept.values_list("pk", flat=True))
+    return _shown(keys, _garments(among), _own_products(among))
 
 
 def _described(text: str, texts: TextEmbedder | None) -> list[Vectors]:
@@ -129,19 +139,15 @@ def _vectors(segments: Sequence[Segment], embedder: Embedder) -> list[Vectors]:
 
 
 def _nearest(
-    embedder: Embedder, vector: Vectors | None, limit: int, among: Among
+    embedder: Embedder,
+    vector: Vectors | None,
+    limit: int,
+    among: Among,
+    ruling: Ruling = NO_RULES,
 ) -> list[Neighbour]:
     if vector is None:
         raise NotDescribed("Nothing is left of what was to be searched with.")
-    return indexing.nearest(
-        embedder,
-        vector,
-        limit=limit,
-        products=among.products,
-        colours=among.colours,
-        without=among.without,
-        leave_out=among.leave_out,
-    )
+    return nearest(embedder, vector.reshape(1, -1), limit=limit, among=among, ruling=ruling)
 
 
 def _by_words(text: str, among: Among) -> list[Neighbour]:
@@ -154,10 +160,7 @@ def _by_words(text: str, among: Among) -> list[Neighbour]:
         ranked = ranked.filter(product__in=among.products)
     if among.without is not None:
         ranked = ranked.exclude(product__in=among.without)
-    garments = Segment.objects.order_by("image__position", "image_id", "number")
-    if among.colours is not None:
-        garments = garments.filter(pk__in=among.colours.values("segment"))
-    own = [segment.image.product_id for segment in among.leave_out]
+    garments, own = _garments(among), _own_products(among)
     first = list(ranked[:LOOKED_AT])
     found = _shown(first, garments, own)
     if len(found) < DEPTH and len(first) == LOOKED_AT:
@@ -167,8 +170,20 @@ def _by_words(text: str, among: Among) -> list[Neighbour]:
     return found[:DEPTH]
 
 
+def _garments(among: Among) -> QuerySet[Segment]:
+    """The garments that a product may be shown by, the best of its first picture first."""
+    garments = Segment.objects.order_by("image__position", "image_id", "number")
+    if among.colours is not None:
+        garments = garments.filter(pk__in=among.colours.values("segment"))
+    return garments
+
+
+def _own_products(among: Among) -> set[int]:
+    return {key for kind, key in among.own if kind == "product"}
+
+
 def _shown(
-    products: Sequence[int], garments: QuerySet[Segment], own: Collection[int | None]
+    products: Sequence[int], garments: QuerySet[Segment], own: Collection[int]
 ) -> list[Neighbour]:
     """The first garment of each product, in the products' order; `own` are left out."""
     wanted = [product for product in products if product not in own]
@@ -214,12 +229,9 @@ def _measured(
     return _nearest(embedder, vector, DEPTH, among) if found else []
 
 
-Entry = tuple[str, int]
-
-
 def _entries(found: Sequence[Neighbour]) -> dict[Neighbour, Entry]:
     """What each result stands for: its product, or itself where it belongs to none."""
-    products = _products(found)
+    products = products_of(found)
     return {
         item: ("garment", item.segment_id) if product is None else ("product", product)
         for item in found
@@ -227,17 +239,11 @@ def _entries(found: Sequence[Neighbour]) -> dict[Neighbour, Entry]:
     }
 
 
-def _products(found: Sequence[Neighbour]) -> dict[int, int | None]:
-    """The product of each garment found, by the garment."""
-    rows = Segment.objects.filter(pk__in=[item.segment_id for item in found]).order_by()
-    return dict(rows.values_list("pk", "image__product"))
-
-
 def _with_matches(found: Sequence[Neighbour], text: str) -> list[Neighbour]:
     """What was found, with the words of the text that each product's fields have."""
     if not text or not found:
         return list(found)
-    asked, products = words.asked(text), _products(found)
+    asked, products = words.asked(text), products_of(found)
     have = word_index.words_of({key for key in products.values() if key is not None}, asked)
 
     def matched(item: Neighbour) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from accounts.serializers import AccountSerializer, PreferencesSerializer
 from accounts.services import preferences_of
 from catalog.models import OriginalImage
 from similarity.models import Hit, Run
+from similarity.signals import exported
 
 IN_MEMORY = 2**20
 """Bytes of a ZIP file that are held in memory; a larger one is written to the disk meanwhile."""
@@ -36,6 +37,8 @@ def export(person: User) -> IO[bytes]:
         _write(archive, "searches.json", list(_searches(person)))
         _write(archive, "uploads.json", list(_uploads(person)))
         _write(archive, "enquiries.json", list(_enquiries(person)))
+        for _, (name, rows) in exported.send(sender=User, person=person):
+            _write(archive, name, rows)
         for query in person.queries.all():
             try:
                 with query.file.open() as photo:

@@ -60,6 +60,8 @@ class Neighbour:
     """Cosine, -1 to 1; None for what was found by words alone."""
     matched: tuple[str, ...] = ()
     """Words asked for that the product's fields have."""
+    pinned: bool = False
+    """Whether a rule has put it first."""
 
 
 # --- Searching ------------------------------------------------------------------------------
@@ -82,7 +84,6 @@ def nearest(
     `without` has keys of products that are kept out; `leave_out` keeps garments' own products (or
     images) out.
     """
-    own = {_entry(segment.image_id, segment.image.product_id) for segment in leave_out}
     return nearest_to_any(
         embedder,
         vector.reshape(1, -1),
@@ -90,7 +91,7 @@ def nearest(
         products=products,
         colours=colours,
         without=without,
-        own=own,
+        own=entries_of(leave_out),
     )
 
 
@@ -201,6 +202,11 @@ Entry = tuple[str, int]
 def _entry(image: int, product: int | None) -> Entry:
     """What one result stands for: a product, or an image that belongs to none."""
     return ("image", image) if product is None else ("product", product)
+
+
+def entries_of(segments: Iterable[Segment]) -> set[Entry]:
+    """What garments stand for among results."""
+    return {_entry(segment.image_id, segment.image.product_id) for segment in segments}
 
 
 def _best_per_entry(

@@ -13,7 +13,7 @@ from django.db.models import Count, F, Max, Q
 from django.utils import timezone
 from django.utils.functional import cached_property
 
-from catalog.models import OriginalImage, Product, Segment
+from catalog.models import Category, OriginalImage, Product, Segment
 from similarity.fields import VectorField
 
 
@@ -395,10 +395,12 @@ class Run(models.Model):
         return self.state not in {Run.State.PENDING, Run.State.RUNNING}
 
     @cached_property
-    def ranking(self) -> list[tuple[int, float | None, tuple[str, ...]]]:
-        """Segment's key, similarity and matched words of a done search's hits, best first."""
-        rows = self.hits.order_by("rank").values_list("segment_id", "similarity", "matched")
-        return [(segment, similarity, tuple(words)) for segment, similarity, words in rows]
+    def ranking(self) -> list[tuple[int, float | None, tuple[str, ...], bool]]:
+        """Segment's key, similarity, matched words and whether it is pinned, of a done search's
+        hits, best first."""
+        hits = self.hits.order_by("rank")
+        rows = hits.values_list("segment_id", "similarity", "matched", "pinned")
+        return [(segment, score, tuple(words), pinned) for segment, score, words, pinned in rows]
 
 
 class Hit(models.Model):
@@ -413,6 +415,7 @@ class Hit(models.Model):
     matched = models.JSONField(
         default=list, blank=True, help_text="Words asked for that the product's fields have."
     )
+    pinned = models.BooleanField(default=False, help_text="A rule had put it first.")
 
     class Meta:
         ordering = ["run", "rank"]
@@ -460,3 +463,86 @@ class IndexBuild(models.Model):
 
     def __str__(self) -> str:
         return self.name or f"build {self.pk}"
+
+
+class RuleQuerySet(models.QuerySet["Rule"]):
+    def active(self) -> RuleQuerySet:
+        """Those in force now."""
+        now = timezone.now()
+        begun = Q(starts_at=None) | Q(starts_at__lte=now)
+        return self.filter(begun, Q(ends_at=None) | Q(ends_at__gt=now))
+
+
+class Rule(models.Model):
+    """What a merchandiser says of a product among results, beside its likeness (see `rules`)."""
+
+    class Action(models.TextChoices):
+        PIN = "pin", "Pin: comes first"
+        BOOST = "boost", "Boost: comes sooner"
+        BURY = "bury", "Bury: comes later"
+        BLOCK = "block", "Block: never comes"
+
+    action = models.CharField(max_length=10, choices=Action)
+    product = models.ForeignKey(
+        Product, on_delete=models.CASCADE, related_name="rules", help_text="That is among results."
+    )
+    category = models.ForeignKey(
+        Category,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="rules",
+        help_text="In searches that ask for it, or are by a product of it.",
+    )
+    query_product = models.ForeignKey(
+        Product,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="rules_as_query",
+        help_text="In searches by this product, and on its page.",
+    )
+    position = models.PositiveSmallIntegerField(
+        default=1, help_text="Order among what is pinned: 1 comes first."
+    )
+    starts_at = models.DateTimeField(
+        null=True, blank=True, help_text="If it is not to hold from the start."
+    )
+    ends_at = models.DateTimeField(
+        null=True, blank=True, help_text="If it is to hold no longer then."
+    )
+    note = models.CharField(max_length=200, blank=True, help_text="Why, for the others.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = RuleQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+        indexes = [models.Index(fields=["ends_at"])]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(category=None) | Q(query_product=None),
+                name="rule_for_one_thing",
+                violation_error_message="Choose a category or a product, not both.",
+            ),
+            models.CheckConstraint(
+                condition=Q(starts_at=None)
+                | Q(ends_at=None)
+                | Q(ends_at__gt=models.F("starts_at")),
+                name="rule_ends_after_it_starts",
+                violation_error_message="It has to end after it starts.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_action_display().partition(':')[0]} {self.product}"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it is in force now."""
+        now = timezone.now()
+        return (self.starts_at is None or self.starts_at <= now) and not self.is_over
+
+    @property
+    def is_over(self) -> bool:
+        return self.ends_at is not None and self.ends_at <= timezone.now()

@@ -42,8 +42,17 @@ from catalog.services import (
     replace_colours,
     replace_segments,
 )
-from similarity import backends, combined, indexing, intake, lookalikes, serving, upkeep
-from similarity.combined import Among, Wish
+from similarity import (
+    backends,
+    combined,
+    indexing,
+    intake,
+    lookalikes,
+    rules,
+    serving,
+    upkeep,
+)
+from similarity.combined import Wish
 from similarity.engine import Box, Detection, Vectors
 from similarity.engine.colours import Colour, dominant
 from similarity.engine.errors import EngineError
@@ -61,6 +70,7 @@ from similarity.indexing import Neighbour
 from similarity.logs import logged_as
 from similarity.models import Embedder, Embedding, Hit, Run
 from similarity.prepared import Prepared
+from similarity.rules import Among
 
 logger = logging.getLogger("similarity.pipeline")
 
@@ -534,25 +544,32 @@ def _neighbours(run: Run) -> list[Neighbour]:
     embedder = run.embedder or serving.chosen(run.options.get("model"))
     run.embedder = embedder  # one describes the query and what is found: a list mixes no two
     wish = Wish.of(run.options)
+    filters = run.options.get("filters") or {}
     return combined.find(
         embedder,
         wish,
         seed=_query_vector(run, embedder),
         texts=backends.text_side(serving.backend_of(embedder)) if wish.has_words else None,
         limit=run.options["limit"],
-        among=Among(
-            products=chosen_products(run.options.get("filters") or {}),
-            colours=chosen_colours(run.options.get("filters") or {}),
-            leave_out=[] if run.segment is None else [run.segment],
-        ),
+        among=among(filters, own=[] if run.segment is None else [run.segment]),
+        ruling=rules.in_force(filters, run.segment),
     )
 
 
 def _add_hits(run: Run, neighbours: Sequence[Neighbour]) -> None:
-    run.ranking = [(item.segment_id, item.similarity, item.matched) for item in neighbours]
+    run.ranking = [
+        (item.segment_id, item.similarity, item.matched, item.pinned) for item in neighbours
+    ]
     Hit.objects.bulk_create(
-        Hit(run_id=run.pk, rank=rank, segment_id=segment, similarity=similarity, matched=matched)
-        for rank, (segment, similarity, matched) in enumerate(run.ranking)
+        Hit(
+            run_id=run.pk,
+            rank=rank,
+            segment_id=item.segment_id,
+            similarity=item.similarity,
+            matched=item.matched,
+            pinned=item.pinned,
+        )
+        for rank, item in enumerate(neighbours)
     )
 
 
@@ -579,6 +596,15 @@ def segment_vector(segment_id: int | None, embedder: Embedder) -> Vectors:
     if not rows:
         raise NotDescribed("This garment has not been described yet. Try again in a moment.")
     return cast(Vectors, rows[0][0])
+
+
+def among(filters: Mapping[str, Any], own: Iterable[Segment] = ()) -> Among:
+    """What passes the filters, and is not a garment's own."""
+    return Among(
+        products=chosen_products(dict(filters)),
+        colours=chosen_colours(dict(filters)),
+        own=indexing.entries_of(own),
+    )
 
 
 def chosen_products(filters: dict[str, object]) -> QuerySet[Product] | None:

@@ -77,6 +77,8 @@ class Result:
     """Cosine, -1 to 1; None for what words alone have found."""
     matched: tuple[str, ...]
     """Words asked for that the product's fields have."""
+    pinned: bool
+    """Whether a rule has put it first."""
     segment: str
     label: str
     box: tuple[float, float, float, float]
@@ -110,6 +112,7 @@ def read(neighbours: Sequence[Neighbour]) -> list[Result]:
                 rank=rank,
                 similarity=neighbour.similarity,
                 matched=neighbour.matched,
+                pinned=neighbour.pinned,
                 segment=segment,
                 label=label,
                 box=(x0, y0, x1, y1),

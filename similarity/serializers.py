@@ -441,6 +441,7 @@ class ResultSerializer(serializers.Serializer[Result]):
     matched = serializers.ListField(
         child=serializers.CharField(), help_text="Words asked for that the product's fields have."
     )
+    pinned = serializers.BooleanField(help_text="Whether the shop has put it first.")
     segment = serializers.CharField(help_text="The garment's id.")
     label = serializers.CharField()  # type: ignore[assignment]
     colours = ColourSerializer(many=True, help_text="Of the garment, most first.")
@@ -454,6 +455,7 @@ class ResultSerializer(serializers.Serializer[Result]):
             "rank": instance.rank,
             "similarity": instance.similarity,
             "matched": list(instance.matched),
+            "pinned": instance.pinned,
             "segment": instance.segment,
             "label": instance.label,
             "colours": instance.colours,

@@ -32,7 +32,7 @@ from catalog.facets import Facets
 from catalog.facets import count as count_facets
 from catalog.models import OriginalImage, Product, Segment
 from catalog.services import NewImage, Picture, add_images, keep_files
-from similarity import backends, indexing, intake, pipeline, serving
+from similarity import backends, indexing, intake, pipeline, rules, serving
 from similarity.combined import Wish
 from similarity.engine import Box
 from similarity.engine.errors import BrokenBuild, EngineError, MissingWeights
@@ -438,16 +438,20 @@ def similar(
     limit: int,
     filters: Mapping[str, Any] | None = None,
     model: str | None = None,
+    beside_others: bool = False,
 ) -> list[Neighbour]:
-    """What is most like a known garment; leaves no trace. Raises NotDescribed, ModelNotReady."""
+    """What is most like a known garment; leaves no trace. Raises NotDescribed, ModelNotReady.
+
+    `beside_others` is for one of several rows of results: nothing is pinned there.
+    """
     embedder = serving.chosen(model)
-    return indexing.nearest(
+    ruling = rules.in_force(filters or {}, segment)
+    return rules.nearest(
         embedder,
-        pipeline.segment_vector(segment.pk, embedder),
+        pipeline.segment_vector(segment.pk, embedder).reshape(1, -1),
         limit=limit,
-        products=pipeline.chosen_products(dict(filters or {})),
-        colours=pipeline.chosen_colours(dict(filters or {})),
-        leave_out=[segment],
+        among=pipeline.among(filters or {}, own=[segment]),
+        ruling=ruling.without_pins() if beside_others else ruling,
     )
 
 
@@ -467,7 +471,7 @@ def goes_with(
     looks: list[tuple[Segment, list[Neighbour]]] = []
     for other in list(surest.values())[:kinds]:
         with suppress(NotDescribed):
-            if found := similar(other, limit=limit):
+            if found := similar(other, limit=limit, beside_others=True):
                 looks.append((other, found))
     return looks
 
@@ -481,7 +485,12 @@ def outfit(query: Query, *, limit: int) -> list[list[Neighbour]]:
     picture = pipeline.stored(query.file)
     embedder = serving.serving_embedder()
     vectors = serving.backend_of(embedder).embed([crop(picture, box) for box in boxes])
-    return [indexing.nearest(embedder, vector, limit=limit) for vector in vectors]
+    how: dict[str, Any] = {
+        "limit": limit,
+        "among": pipeline.among({}),
+        "ruling": rules.in_force({}).without_pins(),
+    }
+    return [rules.nearest(embedder, vector.reshape(1, -1), **how) for vector in vectors]
 
 
 MOST_PICTURES = 20
@@ -500,13 +509,12 @@ def similar_products(
     best = {image: vector for image, vector in reversed(rows)}  # noqa: C416  (rows are tuples)
     if not best:
         raise NotDescribed("This product has no described picture yet.")
-    return indexing.nearest_to_any(
+    return rules.nearest(
         embedder,
         np.stack(list(best.values())[-MOST_PICTURES:]),
         limit=limit,
-        products=pipeline.chosen_products(dict(filters or {})),
-        colours=pipeline.chosen_colours(dict(filters or {})),
-        own=[("product", product.pk)],
+        among=pipeline.among(filters or {}).but([product.pk]),
+        ruling=rules.for_product(filters or {}, product.pk),
     )
 
 
@@ -534,8 +542,10 @@ def find_similar(data: bytes, *, limit: int) -> list[Neighbour]:
     """
     embedder = serving.serving_embedder()
     picture = open_stored(io.BytesIO(take_in(data).jpeg))
-    vector = serving.backend_of(embedder).embed([picture])[0]
-    return indexing.nearest(embedder, vector, limit=limit)
+    vectors = serving.backend_of(embedder).embed([picture])
+    return rules.nearest(
+        embedder, vectors, limit=limit, among=pipeline.among({}), ruling=rules.in_force({})
+    )
 
 
 def split_photo(data: bytes, *, asked_by: User | None = None, pk: uuid.UUID | None = None) -> Run:

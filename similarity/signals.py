@@ -10,3 +10,7 @@ imported = Signal()
 
 swept = Signal()
 """The worker looks after what was lost or has expired, every few seconds."""
+
+exported = Signal()
+"""Somebody takes away all that is kept about them. Gives `person`; a receiver answers with the name
+of a file and its rows."""

@@ -39,7 +39,7 @@ def test_it_holds_one_s_own_and_nobody_else_s(shopper, searched, path):
     files = taken_away(shopper, path)
     by_photo, by_garment = searched
     photo_name = f"photos/{by_photo['query']['id']}.jpg"
-    listings = {"account", "settings", "searches", "uploads", "enquiries"}
+    listings = {"account", "settings", "searches", "uploads", "enquiries", "events"}
     assert set(files) == {*(f"{name}.json" for name in listings), photo_name}
     assert json.loads(files["account.json"])["name"] == "sam"
     second, first = json.loads(files["searches.json"])

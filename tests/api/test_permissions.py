@@ -43,6 +43,7 @@ DELETE product-detail           401     403          204   204   204        403 
 POST   product-batch            401     403          200   200   200        403           200
 GET    product-similar          200     200          200   200   200        200           403
 GET    import-detail            401     403          200   200   200        403           200
+POST   event-list               200     200          200   200   200        200           403
 
 GET    image-list               200     200          200   200   200        200           200
 GET    image-detail             200     200          200   200   200        200           200
@@ -139,6 +140,7 @@ BODIES = {
     "PATCH image-detail": {"position": 1},
     "POST upload-list": {"images": [as_base64(photo("blue"))]},
     "POST search-list": {"product": "D-1"},
+    "POST event-list": {"events": [{"kind": "click", "product": "D-1"}]},
     "POST auth-register": {"email": "new@shop.example", "password": "blue-linen-9"},
     "POST auth-sign-in": {"email": "nobody", "password": "nothing"},
     "POST auth-refresh": {"refresh_token": "none"},
