@@ -99,6 +99,7 @@ MEDIA_ROOT = DATA_DIR / "media"
 
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="") or _kept_secret(DATA_DIR / "secret-key")
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
@@ -338,6 +339,13 @@ FAISS_OPTIONS = {
 # Seconds to wait for Qdrant or PostgreSQL.
 INDEX_TIMEOUT = _at_least("INDEX_TIMEOUT", 1, env.int("INDEX_TIMEOUT", default=10))
 
+LARGE_EMBEDDER = {
+    "models_dir": MODELS_DIR,
+    "device": DEVICE,
+    "precision": PRECISION,
+    "batch_size": BATCH_SIZE or None,
+}
+
 # Constructor options of each backend that has any, by name.
 BACKEND_OPTIONS: dict[str, dict[str, Any]] = {
     "groundingdino": {
@@ -360,23 +368,13 @@ BACKEND_OPTIONS: dict[str, dict[str, Any]] = {
     },
     "compact": {"models_dir": MODELS_DIR, "device": DEVICE},
     "mobilenet_v2": {"models_dir": MODELS_DIR, "device": DEVICE},
-    "resnet50": {
-        "models_dir": MODELS_DIR,
-        "device": DEVICE,
-        "precision": PRECISION,
-        "batch_size": BATCH_SIZE or None,
-    },
-    "triplet": {"models_dir": MODELS_DIR, "device": DEVICE},
-    "vit_b_16": {"models_dir": MODELS_DIR, "device": DEVICE},
-    "dinov2": {
-        "models_dir": MODELS_DIR,
-        "variant": env.str("DINOV2_VARIANT", default="vits14"),
-        "device": DEVICE,
-    },
+    "resnet50": LARGE_EMBEDDER,
+    "triplet": LARGE_EMBEDDER,
+    "vit_b_16": LARGE_EMBEDDER,
+    "dinov2": {**LARGE_EMBEDDER, "variant": env.str("DINOV2_VARIANT", default="vits14")},
     "open_clip": {
-        "models_dir": MODELS_DIR,
+        **LARGE_EMBEDDER,
         "model": env.str("OPEN_CLIP_MODEL", default="marqo-fashionSigLIP"),
-        "device": DEVICE,
     },
     "faiss_flat": FAISS_OPTIONS,
     "faiss_ivf": FAISS_OPTIONS,

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from similarity.engine import load
-from similarity.engine.device import prepare_torch
+from similarity.engine.device import pick_precision, prepare_torch
 from tests.engine.tiny_models import write_resnet50, write_true_groundingdino
 
 WORDS = ("top", "outwear", "dress", "pants", "shorts", "skirt", "shoes", "hat", "bag", "scarf")
@@ -80,17 +80,20 @@ def _resnet50(models_dir: Path, pairs: int) -> None:
     random = np.random.default_rng(3)
     noise = random.integers(0, 256, (32, 400, 300, 3), dtype=np.uint8)
     crops = [Image.fromarray(pixels) for pixels in noise]
-    embedder = load("embedder", "resnet50", models_dir=models_dir, device="cpu", batch_size=32)
-    cosine = (plain(crops[:8]) * embedder.embed(crops[:8])).sum(axis=1).min()
-    print(f"resnet50: least cosine to torchvision in single precision: {cosine:.6f}")
-    for size in (1, 8, 32):
-        compare(
-            f"resnet50, batch of {size}",
-            lambda n=size: plain(crops[:n]),
-            lambda n=size: embedder.embed(crops[:n]),
-            pairs,
-            size,
+    for precision in dict.fromkeys(["float32", pick_precision()]):
+        embedder = load(
+            "embedder", "resnet50", models_dir=models_dir, device="cpu", precision=precision
         )
+        cosine = (plain(crops[:8]) * embedder.embed(crops[:8])).sum(axis=1).min()
+        print(f"resnet50 in {precision}: least cosine to torchvision's {cosine:.6f}")
+        for size in (1, 8, 32):
+            compare(
+                f"resnet50 in {precision}, batch of {size}",
+                lambda n=size: plain(crops[:n]),
+                lambda n=size, own=embedder: own.embed(crops[:n]),
+                pairs,
+                size,
+            )
 
 
 def _write_groundingdino(models_dir: Path) -> None:

@@ -40,7 +40,7 @@ def test_torch_hub_is_never_asked(dinov2_dir, picture, monkeypatch):
 
     for name in ("load", "load_state_dict_from_url", "download_url_to_file"):
         monkeypatch.setattr(torch.hub, name, refuse)
-    embedder = load("embedder", "dinov2", models_dir=dinov2_dir, device="cpu")
+    embedder = load("embedder", "dinov2", models_dir=dinov2_dir, device="cpu", precision="float32")
     assert embedder.embed([picture]).shape == (1, 384)
 
 
@@ -48,7 +48,7 @@ def test_the_vector_is_the_normed_class_token_with_the_positions_of_its_own_size
     dinov2_dir, picture
 ):
     torch = pytest.importorskip("torch")
-    embedder = load("embedder", "dinov2", models_dir=dinov2_dir, device="cpu")
+    embedder = load("embedder", "dinov2", models_dir=dinov2_dir, device="cpu", precision="float32")
     network = embedder.read().eval()
     assert network.pos_embed.shape == (1, 1 + 16 * 16, 384), "published for 37 x 37 patches"
     published = torch.load(dinov2_dir / WEIGHTS, weights_only=True)

@@ -20,7 +20,14 @@ NAME = "marqo-fashionSigLIP"
 
 
 def embedder(models_dir, model=NAME):
-    return load("embedder", "open_clip", models_dir=models_dir, model=model, device="cpu")
+    return load(
+        "embedder",
+        "open_clip",
+        models_dir=models_dir,
+        model=model,
+        device="cpu",
+        precision="float32",
+    )
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ def no_hub_cache(monkeypatch, tmp_path):
 
 @pytest.fixture
 def embedder(resnet50_dir):
-    return load("embedder", "resnet50", models_dir=resnet50_dir, device="cpu")
+    return load("embedder", "resnet50", models_dir=resnet50_dir, device="cpu", precision="float32")
 
 
 def test_missing_weights_are_named_with_where_to_put_them(tmp_path):
@@ -64,7 +64,8 @@ def test_the_fingerprint_follows_the_weights(embedder, resnet50_dir, tmp_path):
     changed = bytearray((resnet50_dir / V2).read_bytes())
     changed[-1] ^= 1
     (tmp_path / V2).write_bytes(changed)
-    assert load("embedder", "resnet50", models_dir=tmp_path).fingerprint != embedder.fingerprint
+    another = load("embedder", "resnet50", models_dir=tmp_path, precision="float32")
+    assert another.fingerprint != embedder.fingerprint
 
 
 def test_the_vector_is_the_pooled_feature_of_torchvisions_own_network(
@@ -120,7 +121,7 @@ def by_torch(own_dir, crops, monkeypatch):
     """What torch alone makes of the crops."""
     with monkeypatch.context() as patch:
         patch.setattr("similarity.engine.networks.exported.exported", lambda *_: None)
-        return load("embedder", "resnet50", models_dir=own_dir, device="cpu").embed(crops)
+        return vectors(own_dir, crops)
 
 
 def vectors(models_dir, crops, **options):
@@ -215,23 +216,3 @@ def test_without_onnx_runtime_torch_serves(own_dir, crops, by_torch, monkeypatch
     np.testing.assert_allclose(vectors(own_dir, crops), by_torch, atol=1e-6)
     assert "onnxruntime is not here." in caplog.text
     assert not (own_dir / "exported").exists()
-
-
-# --- Precision ------------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-def test_bfloat16_agrees_with_single_precision(own_dir, crops, by_torch):
-    halved = load(
-        "embedder", "resnet50", models_dir=own_dir, device="cpu", precision="bfloat16"
-    ).embed(crops)
-    assert (halved * by_torch).sum(axis=1).min() >= 0.999
-    np.testing.assert_allclose(np.linalg.norm(halved, axis=1), 1.0, atol=1e-5)
-
-
-def test_vectors_of_two_precisions_never_mix(own_dir):
-    prints = {
-        load("embedder", "resnet50", models_dir=own_dir, precision=precision).fingerprint
-        for precision in ("float32", "bfloat16")
-    }
-    assert len(prints) == 2

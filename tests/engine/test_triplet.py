@@ -13,7 +13,7 @@ pytestmark = pytest.mark.ml
 
 
 def embedder(folder):
-    return load("embedder", "triplet", models_dir=folder, device="cpu")
+    return load("embedder", "triplet", models_dir=folder, device="cpu", precision="float32")
 
 
 def test_missing_weights_are_named_with_what_makes_them(tmp_path):

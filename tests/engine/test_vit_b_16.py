@@ -33,7 +33,9 @@ def test_the_vector_is_the_class_token_of_torchvisions_own_network(vit_b_16_dir,
     network.load_state_dict(torch.load(vit_b_16_dir / WEIGHTS, weights_only=True))
     seen = []
     network.eval().heads.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
-    embedder = load("embedder", "vit_b_16", models_dir=vit_b_16_dir, device="cpu")
+    embedder = load(
+        "embedder", "vit_b_16", models_dir=vit_b_16_dir, device="cpu", precision="float32"
+    )
     with torch.inference_mode():
         network(torch.from_numpy(embedder.pixels(picture))[None])
     expected = seen[0][0].numpy()

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image, Resampling
 
-from similarity.engine.device import fill, read_tensors
+from similarity.engine.device import Precision, fill, read_tensors
 from similarity.engine.errors import WrongWeights
 from similarity.engine.networks.embedding import NetworkEmbedder, checkpoint
 from similarity.engine.networks.pixels import IMAGENET, middle, scaled
@@ -56,11 +56,12 @@ class DinoV2Embedder(NetworkEmbedder):
         *,
         variant: str = "vits14",
         device: str = "auto",
-        batch_size: int = 8,
+        precision: Precision = "auto",
+        batch_size: int | None = None,
     ) -> None:
         if variant not in VARIANTS:
             raise ValueError(f"DINOv2 comes as {', '.join(VARIANTS)}, not as {variant!r}.")
-        super().__init__(models_dir, device=device, batch_size=batch_size)
+        super().__init__(models_dir, device=device, precision=precision, batch_size=batch_size)
         self.variant = variant
 
     @property

@@ -21,11 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image, Resampling
 
-from similarity.engine.batches import in_batches
 from similarity.engine.contracts import Vectors
-from similarity.engine.device import fill, read_tensors
+from similarity.engine.device import Precision, fill, read_tensors
 from similarity.engine.errors import MissingWeights, WrongWeights
-from similarity.engine.networks.embedding import NetworkEmbedder, unit_rows
+from similarity.engine.networks.embedding import NetworkEmbedder
 from similarity.engine.networks.pixels import letterbox, middle, scaled
 from similarity.engine.weights import Lazy
 
@@ -79,9 +78,10 @@ class OpenClipEmbedder(NetworkEmbedder):
         *,
         model: str = RECOMMENDED,
         device: str = "auto",
-        batch_size: int = 8,
+        precision: Precision = "auto",
+        batch_size: int | None = None,
     ) -> None:
-        super().__init__(models_dir, device=device, batch_size=batch_size)
+        super().__init__(models_dir, device=device, precision=precision, batch_size=batch_size)
         self.folder = self.models_dir / model
         self._tokenizer = Lazy(self._load_tokenizer)
         # A tokenizer of the transformers library raises "Already borrowed" when two threads
@@ -135,17 +135,13 @@ class OpenClipEmbedder(NetworkEmbedder):
         return rows
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
-        return in_batches(self._embed_texts, texts, size=self.batch_size, dim=self.dim)
+        return self.by_batches(self._embed_texts, texts)
 
     def _embed_texts(self, texts: Sequence[str]) -> Vectors:
-        network: Any = self._network.get()
         tokenizer = self._tokenizer.get()
-        import torch
-
         with self._tokenizing:
             tokens = tokenizer(list(texts))
-        with torch.inference_mode():
-            return unit_rows(network.encode_text(tokens.to(next(network.parameters()).device)))
+        return self.run(lambda network, device: network.encode_text(tokens.to(device)))
 
     def _load_tokenizer(self) -> Any:
         import open_clip

@@ -122,9 +122,8 @@ class ResNet50Embedder:
         if sentences := self.missing():
             raise MissingWeights(" ".join(sentences))
         prepare_torch()
-        import torch
-
         from similarity.engine.networks.exported import exported
+        from similarity.engine.networks.halved import halved
 
         device = pick_device(self.device)
         if device.type == "cpu" and self.precision == "float32":
@@ -132,31 +131,36 @@ class ResNet50Embedder:
             run = exported(self._network, self.models_dir / "exported", key, (3, INPUT, INPUT))
             if run is not None:
                 return run
-        network = self._network().to(device, getattr(torch, self.precision))
-        return partial(run_by_torch, network)
+        network = self._network()
+        network = halved(network, device) if self.precision == "bfloat16" else network.to(device)
+        return partial(run_by_torch, network, device, self.precision)
 
     def _network(self) -> torch.nn.Module:
         """The network of the weights in single precision, its batch norms put into convolutions."""
-        import torch
+        from torch.nn import Identity
         from torchvision.models import resnet50
 
         network: torch.nn.Module = resnet50(weights=None)
-        network.fc = torch.nn.Identity()
+        network.fc = Identity()
         path = self._weights()
         optional = ("num_batches_tracked", "fc.weight", "fc.bias")
         fill(network, read_tensors(path), path, optional)
         return fused(network)
 
 
-def run_by_torch(network: torch.nn.Module, pixels: NDArray[np.float32]) -> Vectors:
+def run_by_torch(
+    network: torch.nn.Module,
+    device: torch.device,
+    precision: Precision,
+    pixels: NDArray[np.float32],
+) -> Vectors:
     """The features of a batch (n, 3, height, width), as torch computes them."""
     import torch
 
-    weights = next(network.parameters())
-    batch = torch.from_numpy(pixels).to(
-        weights.device, weights.dtype, memory_format=torch.channels_last
-    )
-    with torch.inference_mode():
+    from similarity.engine.networks.halved import computing
+
+    batch = torch.from_numpy(pixels).to(device, memory_format=torch.channels_last)
+    with torch.inference_mode(), computing(precision, device):
         features: Vectors = network(batch).float().cpu().numpy()
     return features
 

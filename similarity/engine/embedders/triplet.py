@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from similarity.engine.device import channels_last, fill, read_metadata, read_tensors
+from similarity.engine.device import Precision, fill, fused, read_metadata, read_tensors
 from similarity.engine.errors import WrongWeights
 from similarity.engine.networks.embedding import NetworkEmbedder
 from similarity.engine.networks.pixels import letterboxed
@@ -40,9 +40,10 @@ class TripletEmbedder(NetworkEmbedder):
         *,
         weights: str = "triplet.safetensors",
         device: str = "auto",
-        batch_size: int = 8,
+        precision: Precision = "auto",
+        batch_size: int | None = None,
     ) -> None:
-        super().__init__(models_dir, device=device, batch_size=batch_size)
+        super().__init__(models_dir, device=device, precision=precision, batch_size=batch_size)
         self.weights = weights
 
     def files(self) -> list[Path]:
@@ -57,7 +58,7 @@ class TripletEmbedder(NetworkEmbedder):
         network = TripletNetwork()
         (path,) = self.files()
         fill(network, read_tensors(path), path, ("num_batches_tracked",))
-        return channels_last(network)
+        return fused(network)
 
     @cached_property
     def _size(self) -> tuple[int, int]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,19 +13,28 @@ from PIL.Image import Image
 
 from similarity.engine.batches import in_batches
 from similarity.engine.contracts import Vectors
-from similarity.engine.device import pick_device, prepare_torch
+from similarity.engine.device import (
+    Precision,
+    batch_size_on,
+    pick_device,
+    pick_precision,
+    prepare_torch,
+)
 from similarity.engine.errors import MissingWeights
 from similarity.engine.weights import Lazy, digest, find, lacking, sha256, torch_hub_checkpoints
 
 if TYPE_CHECKING:
     import torch
 
+T = TypeVar("T")
+
 
 class NetworkEmbedder(ABC):
     """An embedder but for what tells one from another: files, pixels and the network itself.
 
     Crops become pixels on the processor, the network runs on `device`, and every row is brought
-    to length 1 in single precision.
+    to length 1 in single precision. A vector that was computed in bfloat16 is not quite that of
+    single precision (cosine at least 0.999), so the two have different fingerprints, and never mix.
     """
 
     light: ClassVar[bool] = False
@@ -36,10 +45,16 @@ class NetworkEmbedder(ABC):
     """What has to be installed."""
 
     def __init__(
-        self, models_dir: Path | str, *, device: str = "auto", batch_size: int = 8
+        self,
+        models_dir: Path | str,
+        *,
+        device: str = "auto",
+        precision: Precision = "auto",
+        batch_size: int | None = None,
     ) -> None:
         self.models_dir = Path(models_dir)
         self.device = device
+        self.precision = pick_precision(precision)
         self.batch_size = batch_size
         self._network = Lazy(self._load)
 
@@ -67,27 +82,48 @@ class NetworkEmbedder(ABC):
 
     @property
     def fingerprint(self) -> str:
-        return digest(self.name, self.version, *map(sha256, self.files()))
+        halved = ["bfloat16"] if self.precision == "bfloat16" else []
+        return digest(self.name, self.version, *map(sha256, self.files()), *halved)
 
     def missing(self) -> list[str]:
         return lacking(*self.packages, weights=self.files)
 
     def embed(self, crops: Sequence[Image]) -> Vectors:
-        return in_batches(self._embed, crops, size=self.batch_size, dim=self.dim)
+        return self.by_batches(self._embed, crops)
 
-    def _embed(self, crops: Sequence[Image]) -> Vectors:
+    def by_batches(self, embed: Callable[[Sequence[T]], Vectors], items: Sequence[T]) -> Vectors:
+        """What `embed` makes of all items, a few at a time; loads the network before the first."""
+        if items:
+            self._network.get()  # says what is missing before anything else does
+        size = self.batch_size or batch_size_on(self.device)
+        return in_batches(embed, items, size=size, dim=self.dim)
+
+    def run(self, work: Callable[[Any, torch.device], torch.Tensor]) -> Vectors:
+        """Unit rows of what `work` gets from the network, on its device, in its precision."""
         network = self._network.get()
         import torch
 
+        from similarity.engine.networks.halved import computing
+
+        device = pick_device(self.device)
+        with torch.inference_mode(), computing(self.precision, device):
+            rows = work(network, device)
+        return unit_rows(rows)
+
+    def _embed(self, crops: Sequence[Image]) -> Vectors:
+        import torch
+
         pixels = torch.from_numpy(np.stack([self.pixels(crop) for crop in crops]))
-        with torch.inference_mode():
-            return unit_rows(self.describe(network, pixels.to(next(network.parameters()).device)))
+        return self.run(lambda network, device: self.describe(network, pixels.to(device)))
 
     def _load(self) -> torch.nn.Module:
         if sentences := self.missing():
             raise MissingWeights(" ".join(sentences))
         prepare_torch()
-        return self.read().eval().requires_grad_(False).to(pick_device(self.device))
+        from similarity.engine.networks.halved import halved
+
+        network, device = self.read().eval().requires_grad_(False), pick_device(self.device)
+        return halved(network, device) if self.precision == "bfloat16" else network.to(device)
 
 
 def unit_rows(rows: torch.Tensor) -> Vectors:
