@@ -4,7 +4,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import views as auth_views
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from accounts.throttles import SignInThrottle
 from fashionsim import account_pages, pages, support_pages
@@ -48,7 +48,9 @@ urlpatterns = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path(
         "api/docs/",
-        SpectacularSwaggerView.as_view(url_name="schema", metadata_class=None),
+        SpectacularSwaggerSplitView.as_view(
+            url_name="schema", template_name="api_docs.html", metadata_class=None
+        ),
         name="docs",
     ),
 ]

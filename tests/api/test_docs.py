@@ -40,6 +40,8 @@ def test_all_that_the_page_loads_is_there(page, stranger):
         assert response.status_code == 200, address
 
 
-def test_the_page_shows_the_schema_and_asks_nobody_to_validate_it(page):
-    assert 'url: "/api/schema/"' in page
-    assert 'layout: "BaseLayout"' in page  # the standalone one asks validator.swagger.io
+def test_the_page_shows_the_schema_and_asks_nobody_to_validate_it(page, stranger):
+    script = stranger.get("/api/docs/?script=").content.decode()
+    assert "/api/docs/?script=" in page
+    assert 'url: "/api/schema/"' in script
+    assert 'layout: "BaseLayout"' in script  # the standalone one asks validator.swagger.io
