@@ -11,16 +11,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
 from django.core.cache import cache
-from django.db.models import Case, Count, IntegerField, QuerySet, Value, When
+from django.db.models import Case, Count, IntegerField, Model, QuerySet, Value, When
 
 from catalog.filters import passing
-from catalog.models import Category, Product, SegmentColour, Tag
+from catalog.models import Category, Product, SegmentColour, Size, Tag
 
 MOST = 100
 """Values that a facet has at most: those with the most products."""
@@ -29,6 +29,9 @@ PRICE_EDGES = tuple(Decimal(edge) for edge in (0, 25, 50, 100, 200, 500))
 """Where the price bands begin. The last is open; each other ends a cent before the next."""
 
 CENT = Decimal("0.01")
+
+PRICES = ("price_min", "price_max")
+"""The filters that a price band stands for."""
 
 MANY = 20_000
 """Counting up to so many takes some tens of milliseconds."""
@@ -64,19 +67,23 @@ class Facets:
     season: list[FacetValue]
     colour: list[FacetValue]
     tag: list[FacetValue]
+    size: list[FacetValue]
+    sale_status: list[FacetValue]
+    in_stock: list[FacetValue]
+    """The one value "true"; none where all is sold out."""
     price: list[PriceBand]
 
     @property
     def counted(self) -> int:
         """Products, or tags and colours of products, that the largest facet has counted."""
-        facets = (self.category, self.brand, self.season, self.colour, self.tag, self.price)
+        facets = (getattr(self, field.name) for field in fields(self))
         return max(sum(value.count for value in facet) for facet in facets)
 
 
 def count(filters: Mapping[str, Any]) -> Facets:
     """Counts of products under filters that were validated before.
 
-    Eight queries. Counts of many products are kept for a minute, since they take a while.
+    Twelve queries. Counts of many products are kept for a minute, since they take a while.
     """
     told = json.dumps(filters, sort_keys=True, default=str)
     key = f"facets-{hashlib.sha256(told.encode()).hexdigest()}"
@@ -88,6 +95,19 @@ def count(filters: Mapping[str, Any]) -> Facets:
     return found
 
 
+def without_each(filters: Mapping[str, Any]) -> dict[str, int]:
+    """How many products would pass if one filter were taken back, by its name: what to try where
+    nothing is left. The two ends of a price are one filter, named "price".
+    """
+    groups = {"price" if name in PRICES else name: {name} for name in filters}
+    if "price" in groups:
+        groups["price"] = set(PRICES)
+    return {
+        name: _passing({key: filters[key] for key in filters if key not in own}).count()
+        for name, own in groups.items()
+    }
+
+
 def _count(filters: Mapping[str, Any]) -> Facets:
     def others(*own: str) -> QuerySet[Product]:
         return _passing({name: value for name, value in filters.items() if name not in own})
@@ -97,8 +117,11 @@ def _count(filters: Mapping[str, Any]) -> Facets:
         brand=_plain(others("brand"), "brand"),
         season=_plain(others("season"), "season", dict(Product.Season.choices)),
         colour=_colours(others("colour")),
-        tag=_tags(others("tag")),
-        price=_bands(others("price_min", "price_max")),
+        tag=_linked(others("tag"), Product.tags.through, Tag),
+        size=_linked(others("size"), Product.sizes.through, Size),
+        sale_status=_plain(others("sale_status"), "sale_status", dict(Product.SaleStatus.choices)),
+        in_stock=_in_stock(others("in_stock")),
+        price=_bands(others(*PRICES)),
     )
 
 
@@ -126,13 +149,21 @@ def _categories(products: QuerySet[Product]) -> list[FacetValue]:
     return _most((found[pk].slug, found[pk].name, n) for pk, n in counts.items() if pk in found)
 
 
-def _tags(products: QuerySet[Product]) -> list[FacetValue]:
-    rows = Product.tags.through.objects.order_by()
+def _linked(
+    products: QuerySet[Product], links: type[Model], named: type[Tag | Size]
+) -> list[FacetValue]:
+    """Names that products are linked to, through the table of those links."""
+    rows = links._default_manager.order_by()
     if products.query.where:
         rows = rows.filter(product__in=products.values("pk"))
-    counts = dict(_counted(rows.values_list("tag")))
-    found = Tag.objects.in_bulk(list(counts))
-    return _most((found[pk].name, found[pk].name, n) for pk, n in counts.items() if pk in found)
+    counts = dict(_counted(rows.values_list(named._meta.model_name)))
+    names = dict(named._default_manager.filter(pk__in=list(counts)).values_list("pk", "name"))
+    return _most((names[pk], names[pk], n) for pk, n in counts.items() if pk in names)
+
+
+def _in_stock(products: QuerySet[Product]) -> list[FacetValue]:
+    number = products.exclude(sale_status=Product.SaleStatus.SOLD_OUT).count()
+    return [FacetValue("true", "In stock", number)] if number else []
 
 
 def _colours(products: QuerySet[Product]) -> list[FacetValue]:

@@ -74,6 +74,13 @@ class Coloured(filters.Filter):
         return qs.filter(pk__in=SegmentColour.objects.prominent(value).order_by().values(self.path))
 
 
+class InStock(filters.BooleanFilter):
+    """If true, keeps back what is sold out."""
+
+    def filter(self, qs: QuerySet[Any], value: bool | None) -> QuerySet[Any]:
+        return qs.exclude(sale_status=Product.SaleStatus.SOLD_OUT) if value else qs
+
+
 class ProductFilter(filters.FilterSet):
     """Several values of one filter widen it; several filters narrow the result."""
 
@@ -86,6 +93,7 @@ class ProductFilter(filters.FilterSet):
     listing_season = AnyOf()
     sale_status = AnyOf()
     waist_type = AnyOf()
+    in_stock = InStock(help_text="True: nothing that is sold out.")
     price_min = filters.NumberFilter(field_name="price", lookup_expr="gte", min_value=0)
     price_max = filters.NumberFilter(field_name="price", lookup_expr="lte", min_value=0)
     rating_min = filters.NumberFilter(field_name="rating", lookup_expr="gte", min_value=0)

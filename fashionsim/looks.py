@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from django.db.models import Exists, OuterRef
 from django.urls import reverse
 
-from catalog.models import Category, Product, Segment, SegmentColour
+from accounts.models import MAX_RESULTS
+from catalog.models import OriginalImage, Product, Segment
+from fashionsim import narrowing
 from similarity import results, serving
 from similarity.indexing import Neighbour
 from similarity.models import Query, Run
@@ -23,20 +26,25 @@ LOOSELY = "Loosely similar"
 HIGH = 0.8
 """A search whose best result is at least as similar as that has found something."""
 
-LIMITS = (12, 24, 48)
-"""How many results the search page offers to show."""
+USUAL = 24
+"""So many results are shown at first to who has chosen no other number."""
 
-MOST = 96
-"""So many are shown at most: who has not found it among these tries another part or filter."""
+MOST = MAX_RESULTS
+"""So many are looked for: who has not found it among these tries another part or filter."""
+
+SORTS = {
+    "": "Most alike",
+    "price": "Price, low to high",
+    "-price": "Price, high to low",
+    "new": "Newest",
+}
+"""Orders in which results can be shown."""
 
 STEPS = {
     "reading": "Reading your photo",
     "comparing": "Comparing it with what the shop has",
 }
 """A running search's step, for people."""
-
-FILTERS = ("category", "price_max", "colour", "sale_status")
-"""The filters that the page offers; others, asked for over the API, are kept as they are."""
 
 EXAMPLES = ("like", "unlike")
 
@@ -153,6 +161,22 @@ def cards(neighbours: Sequence[Neighbour]) -> list[Card]:
     ]
 
 
+def arranged(found: Sequence[Card], sort: str) -> list[Card]:
+    """Cards in one of the SORTS; what cannot be told comes last, and those alike stay in order."""
+    if sort == "new":
+        return _by(found, lambda product: product.created_at, descending=True)
+    if sort:
+        return _by(found, lambda product: product.price, descending=sort.startswith("-"))
+    return list(found)
+
+
+def _by(found: Sequence[Card], key: Callable[[Product], Any], *, descending: bool) -> list[Card]:
+    told = {id(card): card.product and key(card.product) for card in found}
+    known = [card for card in found if told[id(card)] is not None]
+    known.sort(key=lambda card: told[id(card)], reverse=descending)
+    return known + [card for card in found if told[id(card)] is None]
+
+
 def newest(count: int) -> list[Card]:
     """The garments of the products that came last: somewhere to start from without a photo."""
     garments = (
@@ -162,6 +186,19 @@ def newest(count: int) -> list[Card]:
         .order_by("-image__product__created_at", "-pk")
     )
     return [Card(garment) for garment in garments[:count]]
+
+
+LOOKED_AT = 200
+"""Garments that came last among which photos of several are looked for."""
+
+
+def examples(count: int) -> list[OriginalImage]:
+    """Photos of the shop's that show several garments, to try the search with: the newest."""
+    latest = Segment.objects.filter(image__product__isnull=False).order_by("-pk")
+    rows = latest.values_list("image", "number")[:LOOKED_AT]
+    several = list(dict.fromkeys(image for image, number in rows if number > 0))[:count]
+    found = OriginalImage.objects.in_bulk(several)
+    return [found[pk] for pk in several if pk in found]
 
 
 def sizes_of(product: Product | None) -> list[str]:
@@ -264,12 +301,37 @@ def outfit(query: Query, found: Sequence[Sequence[Neighbour]]) -> list[Piece]:
 # --- The page of a search -------------------------------------------------------------------
 
 
-def look(run: Run) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class View:
+    """How the results of a search are looked at; the address says it."""
+
+    shown: int = USUAL
+    sort: str = ""
+    usual: int = USUAL
+    """How many whoever asks is shown at first."""
+
+    def address(self, run: Run, shown: int | None = None) -> str:
+        """The page of a search looked at like this, or with another number shown."""
+        count = self.shown if shown is None else shown
+        return f"{reverse('home')}?{urlencode(self._parameters(run, count))}"
+
+    def _parameters(self, run: Run, shown: int) -> dict[str, Any]:
+        parameters: dict[str, Any] = {"search": run.pk}
+        if self.sort:
+            parameters["sort"] = self.sort
+        if shown != self.usual:
+            parameters["show"] = shown
+        return parameters
+
+
+def look(run: Run, view: View = View()) -> dict[str, Any]:
     """What the templates show of a search, in whatever state it is."""
     unfinished = not run.has_ended
     looking = run.query is not None and _is_being_looked_at(run.query)
     filters = run.options.get("filters") or {}
-    found = cards(results.of_run(run))
+    found = results.of_run(run)
+    shown = cards(found if view.sort else found[: view.shown])
+    wish = _wish(run)
     return {
         "run": run,
         "step": STEPS.get(run.step, "Waiting for its turn"),
@@ -277,23 +339,33 @@ def look(run: Run) -> dict[str, Any]:
         "looking": looking,
         "unlooked": run.query is not None and run.query.detections is None and not looking,
         "unsettled": unfinished or looking,
-        "limit": run.options["limit"],
-        "limits": sorted({*LIMITS, run.options["limit"]}),
-        "categories": Category.objects.all(),
-        "colours": SegmentColour.Name.choices,
+        "limit": MOST,
         "filters": filters,
-        "kept_all": list(_fields(filters)),
-        "kept_others": [field for field in _fields(filters) if field[0] not in FILTERS],
-        "cards": found,
-        "more": _more(len(found), run.options["limit"]),
-        **_wish(run),
+        "kept_all": list(narrowing.fields(filters)),
+        "cards": arranged(shown, view.sort)[: view.shown],
+        "sort": view.sort,
+        "sorts": SORTS.items(),
+        "address": view.address(run),
+        "more": _more(run, view, len(found)),
+        **_narrowing(run, filters, counts=not wish["words_alone"]),
+        **wish,
         **_photo(run.query, run.options.get("box")),
     }
 
 
-def _more(found: int, limit: int) -> int | None:
-    """How many results to ask for next; None where there are no more, or no more may be asked."""
-    return min(2 * limit, MOST) if found == limit < MOST else None
+def _more(run: Run, view: View, found: int) -> str:
+    """The address that shows more of what was found; empty where that is all."""
+    return view.address(run, min(view.shown + view.usual, found)) if found > view.shown else ""
+
+
+def _narrowing(run: Run, filters: dict[str, Any], *, counts: bool) -> dict[str, Any]:
+    """What narrows the results of a search that has any, or had before it was narrowed."""
+    if run.state != Run.State.DONE:
+        return {}
+    offered = narrowing.narrowing(filters, counts=counts)
+    if filters and not run.ranking:
+        offered["ways_out"] = narrowing.ways_out(filters, counts=counts)
+    return offered
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,13 +407,6 @@ def _wish(run: Run) -> dict[str, Any]:
 def _is_being_looked_at(query: Query) -> bool:
     """Whether somebody still looks for garments in the photo."""
     return query.detections is None and query.runs.under_way(Run.Kind.DETECT).exists()
-
-
-def _fields(filters: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Filters as a form sends them: a name for each value."""
-    for name, values in filters.items():
-        for value in values if isinstance(values, list) else [values]:
-            yield name, value
 
 
 def _photo(query: Query | None, box: Sequence[float] | None) -> dict[str, Any]:

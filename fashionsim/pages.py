@@ -6,6 +6,7 @@ has started. With it, the scripts ask the API instead and put `fragment` into th
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -19,7 +20,6 @@ from django.core.paginator import Paginator
 from django.db.models import Prefetch
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
 from django.utils.datastructures import MultiValueDict
 from django.views.decorators.http import require_POST, require_safe
 from rest_framework.exceptions import ValidationError
@@ -39,15 +39,19 @@ from similarity.views import asker, export_response
 
 Page = Callable[..., HttpResponseBase]
 
+COUNT = re.compile(r"[1-9]\d{0,3}")
+
+LINK = re.compile(r"https?://\S+", re.IGNORECASE)
+"""What is typed in the place for words and is none: the address of a picture."""
+
 NEWEST = 6
+EXAMPLES = 4
 PAST = 24
 MORE = 12
 ROW = 4
 
 TOGETHER, KINDS = 4, 3
 """Products for each garment that is worn with one, and how many such garments."""
-
-IN_STOCK = [status for status in Product.SaleStatus if status != Product.SaleStatus.SOLD_OUT]
 
 
 def for_searchers(page: Page) -> Page:
@@ -88,23 +92,31 @@ def home(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         return _start(request)
     if asked := request.GET.get("search"):
-        search = looks.look(_visible_run(request, asked))
+        search = looks.look(_visible_run(request, asked), _view(request))
         return render(request, "home.html", _page(request) | search)
-    return render(request, "home.html", _page(request) | {"newest": looks.newest(NEWEST)})
+    return render(request, "home.html", _page(request) | _shelves())
+
+
+def _shelves() -> dict[str, Any]:
+    """What there is to start from without a photo of one's own."""
+    return {"newest": looks.newest(NEWEST), "examples": looks.examples(EXAMPLES)}
 
 
 def _start(request: HttpRequest) -> HttpResponse:
     """Start the search that a form asks for, or say on the same page why not."""
     try:
-        asked = SearchRequestSerializer(data=_filled_in(request))
-        asked.is_valid(raise_exception=True)
-        run = asked.save(asked_by=asker(request))
+        if example := request.POST.get("example"):
+            run = _search_with_example(example, asker(request))
+        else:
+            asked = SearchRequestSerializer(data=_filled_in(request))
+            asked.is_valid(raise_exception=True)
+            run = asked.save(asked_by=asker(request))
     except ValidationError as error:
         problem = errors.problem(400, "invalid", _sentence(error))
     except (EngineError, Refused) as error:
         problem = errors.describe(error) or {}
     else:
-        return redirect(_address(run))
+        return redirect(looks.View(sort=_view(request).sort).address(run))
     page = _page(request) | {"problem": problem, "typed": request.POST.get("text", "")}
     return render(request, "home.html", page, status=problem["status"])
 
@@ -116,12 +128,24 @@ def _filled_in(request: HttpRequest) -> MultiValueDict[str, Any]:
         for name, values in fields.lists():
             if kept := [value for value in values if value != ""]:
                 filled_in.setlist(name, kept)
+    if LINK.fullmatch(str(filled_in.get("text", "")).strip()):
+        filled_in["image_url"] = filled_in.pop("text")[0].strip()
     return filled_in
+
+
+def _search_with_example(identifier: str, asked_by: Any) -> Run:
+    """Search with a picture of the shop's own, as if it had been sent."""
+    ready = OriginalImage.objects.filter(status=OriginalImage.Status.READY)
+    image = get_object_or_404(ready, identifier=identifier)
+    with image.file.open("rb") as file:
+        return services.search_photo(file.read(), limit=looks.MOST, asked_by=asked_by)
 
 
 def _sentence(error: ValidationError) -> str:
     if "non_field_errors" in error.detail:
         return "Choose a photo first, or say in words what you look for."
+    if "image_url" in error.detail:
+        return "This is no link to a picture on the web."
     if {"text", "without"} & set(error.detail):
         return f"Words need letters or digits, and {LONGEST_TEXT} characters are the most."
     return "Some of what was filled in does not fit."
@@ -130,21 +154,29 @@ def _sentence(error: ValidationError) -> str:
 def _page(request: HttpRequest) -> dict[str, Any]:
     """What the search page needs in every state."""
     return {
-        "limit": _usual_limit(request),
+        "limit": looks.MOST,
         "max_bytes": settings.MAX_UPLOAD_BYTES,
+        "takes_links": settings.ALLOW_IMAGE_URLS,
         "longest_text": LONGEST_TEXT,
         "lifetime": settings.QUERY_LIFETIME_DAYS,
         "keeps_history": preferences_for(request).keeps_history,
     }
 
 
-def _usual_limit(request: HttpRequest) -> int:
-    """How many results whoever asks gets, unless they ask for another number."""
-    return preferences_for(request).results or looks.LIMITS[1]
+def _view(request: HttpRequest) -> looks.View:
+    """How an address, or a form, wants results to be looked at; nonsense is passed over."""
+    usual = preferences_for(request).results or looks.USUAL
+    sort = request.POST.get("sort") or request.GET.get("sort", "")
+    shown = request.GET.get("show", "")
+    return looks.View(
+        shown=min(int(shown), looks.MOST) if COUNT.fullmatch(shown) else usual,
+        sort=sort if sort in looks.SORTS else "",
+        usual=usual,
+    )
 
 
 def _address(run: Run) -> str:
-    return f"{reverse('home')}?search={run.pk}"
+    return looks.View().address(run)
 
 
 def _visible_run(request: HttpRequest, pk: str | uuid.UUID) -> Run:
@@ -161,7 +193,9 @@ def _visible_run(request: HttpRequest, pk: str | uuid.UUID) -> Run:
 @for_searchers
 def fragment(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """The part of the search page that shows one search, for the scripts to put in."""
-    return render(request, "search/search.html", looks.look(_visible_run(request, pk)))
+    return render(
+        request, "search/search.html", looks.look(_visible_run(request, pk), _view(request))
+    )
 
 
 @require_safe
@@ -178,7 +212,7 @@ def outfit(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         {
             "run": run,
             "query": run.query,
-            "limit": run.options["limit"],
+            "limit": looks.MOST,
             "pieces": looks.outfit(run.query, found),
         },
     )
@@ -264,7 +298,7 @@ def garment(request: HttpRequest, identifier: str) -> HttpResponse:
     segment = get_object_or_404(segments, identifier=identifier)
     portrait = _portrait(segment)
     context = portrait | _more_like(segment, portrait["others"], request)
-    return render(request, "garment.html", context | {"limit": _usual_limit(request)})
+    return render(request, "garment.html", context | {"limit": looks.MOST})
 
 
 def _portrait(segment: Segment) -> dict[str, Any]:
@@ -293,7 +327,7 @@ def _more_like(
     sold_out = product is not None and product.sale_status == Product.SaleStatus.SOLD_OUT
     try:
         neighbours = services.similar(
-            segment, limit=MORE, filters={"sale_status": IN_STOCK} if sold_out else None
+            segment, limit=MORE, filters={"in_stock": True} if sold_out else None
         )
         worn = services.goes_with(
             segment, [card.segment for card in others], limit=TOGETHER, kinds=KINDS

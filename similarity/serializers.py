@@ -232,6 +232,11 @@ class FiltersSerializer(serializers.Serializer[Any]):
         required=False,
         help_text="Of the garment itself.",
     )
+    in_stock = serializers.BooleanField(
+        default=None,  # a form that does not name it does not say no
+        allow_null=True,
+        help_text="True: nothing that is sold out.",
+    )
     price_min = serializers.FloatField(required=False, min_value=0, max_value=MAX_PRICE)
     price_max = serializers.FloatField(required=False, min_value=0, max_value=MAX_PRICE)
     rating_min = serializers.FloatField(required=False, min_value=0, max_value=5)
@@ -242,6 +247,8 @@ class FiltersSerializer(serializers.Serializer[Any]):
                 {name: ["There is no such filter."] for name in unknown}
             )
         chosen: dict[str, Any] = super().to_internal_value(data)
+        if not chosen["in_stock"]:
+            del chosen["in_stock"]
         return {name: value for name, value in chosen.items() if value != []}
 
     def to_representation(self, instance: dict[str, Any]) -> dict[str, Any]:
@@ -253,8 +260,9 @@ def facets_field() -> serializers.BooleanField:
     return serializers.BooleanField(
         default=False,
         help_text=(
-            "Count the products that each further choice of category, brand, season, price, colour "
-            "or tag would leave: those that pass all filters but the facet's own."
+            "Count the products that each further choice of category, brand, season, price, "
+            "colour, tag, size or sale status would leave: those that pass all filters but the "
+            "facet's own."
         ),
     )
 
@@ -507,6 +515,9 @@ class FacetsSerializer(serializers.Serializer[Facets]):
     season = FacetValueSerializer(many=True)
     colour = FacetValueSerializer(many=True)
     tag = FacetValueSerializer(many=True)
+    size = FacetValueSerializer(many=True)
+    sale_status = FacetValueSerializer(many=True)
+    in_stock = FacetValueSerializer(many=True, help_text='The one value "true", or none.')
     price = PriceBandSerializer(many=True)
 
 

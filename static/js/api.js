@@ -28,9 +28,12 @@ export async function findGarments(api, signal) {
   await ask(api, { method: "POST", headers: headers(), signal });
 }
 
-/** The markup of one search, as an element. */
-export async function searchFragment(id, signal) {
-  const response = await ask(`/searches/${encodeURIComponent(id)}/`, { signal });
+/** The markup of the search that a page's address names, as an element. */
+export async function searchFragment(address, signal) {
+  const { searchParams: view } = new URL(address, location.href);
+  const id = view.get("search");
+  view.delete("search");
+  const response = await ask(`/searches/${encodeURIComponent(id)}/?${view}`, { signal });
   if (response.redirected) location.assign(location.href); // signed out meanwhile
   const markup = new DOMParser().parseFromString(await response.text(), "text/html");
   return document.adoptNode(markup.body.firstElementChild);

@@ -4,8 +4,9 @@
  */
 
 import { Problem, findGarments, searchFragment, startSearch, stopSearch } from "./api.js";
-import { listenForPhotos } from "./intake.js";
-import { wirePhoto } from "./photo.js";
+import { linkIn, listenForPhotos } from "./intake.js";
+import { wirePanels } from "./panels.js";
+import { keepSelection, wirePhoto } from "./photo.js";
 import { writePrices } from "./prices.js";
 
 const POLL = { first: 400, growth: 1.3, most: 10_000 }; // milliseconds
@@ -19,12 +20,13 @@ const outcome = home.querySelector("[data-outcome]");
 const announcer = home.querySelector("[data-announcer]");
 
 let current = new AbortController(); // of what is being asked for now: one thing at a time
-let shown = searchInAddress(); // id of the search that the page shows; null at the start
+let shown = searchInAddress(); // address of what the page shows; null at the start
 
 // --- Searching ---------------------------------------------------------------------------
 
 /** Do one thing at a time, and say what went wrong with it. */
 async function attempt(work) {
+  home.dataset.view = "results"; // there is room for them now: nothing moves when they come
   current.abort();
   const own = (current = new AbortController());
   problem.hidden = true;
@@ -42,8 +44,17 @@ async function attempt(work) {
 function search(form) {
   return attempt(async (signal) => {
     const run = await startSearch(form, { api: intake.dataset.api, signal });
-    await show(run.id, signal, (address) => history.pushState(null, "", address));
+    const sort = form.get("sort");
+    await show(`?search=${run.id}${sort ? `&sort=${sort}` : ""}`, signal, push);
   });
+}
+
+function push(address) {
+  history.pushState(null, "", address);
+}
+
+function sortAs(form) {
+  attempt((signal) => show(`?${new URLSearchParams(new FormData(form))}`, signal, push));
 }
 
 function searchWithPhoto(file) {
@@ -52,7 +63,26 @@ function searchWithPhoto(file) {
   search(form);
   URL.revokeObjectURL(preview.src);
   preview.src = URL.createObjectURL(file);
+  preview.hidden = false;
   sending.hidden = false;
+}
+
+/** Have the shop fetch the picture behind a link, and search with that. */
+function searchWithLink(link) {
+  const form = new FormData(intake);
+  form.delete("image");
+  form.delete("text");
+  form.set("image_url", link);
+  preview.hidden = true;
+  search(form);
+  sending.hidden = false;
+}
+
+function searchWithExample(address) {
+  return attempt(async (signal) => {
+    const photo = await (await fetch(address, { signal })).blob();
+    searchWithPhoto(new File([photo], "example.jpg", { type: photo.type }));
+  });
 }
 
 /** A form's fields, with the button that was pressed if that stands for something. */
@@ -63,22 +93,63 @@ function filledIn(form, button) {
 }
 
 /** Show a search, and go on until nothing about it changes any more. */
-async function show(id, signal, visit = () => {}) {
-  const fragment = await searchFragment(id, signal);
+async function show(address, signal, visit = () => {}) {
+  const fragment = await searchFragment(address, signal);
   visit(fragment.dataset.address);
-  shown = id;
+  shown = fragment.dataset.address;
   put(fragment);
   announce();
-  await follow(id, fragment, signal);
+  await follow(fragment, signal);
+}
+
+/** Add what comes next to what is shown: nothing that is there moves. */
+async function showMore(link) {
+  link.setAttribute("aria-disabled", "true");
+  try {
+    const fragment = await searchFragment(link.href);
+    if (!link.isConnected) return; // another search has taken its place
+    const before = outcome.querySelectorAll(".found .grid > li");
+    const fresh = [...fragment.querySelectorAll(".found .grid > li")].slice(before.length);
+    const focused = document.activeElement === link;
+    writePrices(fragment);
+    before[before.length - 1].after(...fresh);
+    outcome.querySelector("#found-title").replaceWith(fragment.querySelector("#found-title"));
+    replaceMore(fragment.querySelector("[data-more]"));
+    if (focused) fresh[0]?.querySelector("a").focus();
+    shown = fragment.dataset.address;
+    history.replaceState(history.state, "", shown);
+    announce();
+  } catch (error) {
+    link.removeAttribute("aria-disabled");
+    tell(error);
+  }
+}
+
+function replaceMore(next) {
+  const more = outcome.querySelector("[data-more]");
+  if (next) more.replaceWith(next);
+  else more.remove();
+  watchMore();
+}
+
+const nearing = new IntersectionObserver(
+  (seen) => seen.some((one) => one.isIntersecting) && showMore(outcome.querySelector("#more")),
+  { rootMargin: "0px 0px 400px" },
+);
+
+function watchMore() {
+  nearing.disconnect();
+  const more = outcome.querySelector("[data-more]");
+  if (more) nearing.observe(more);
 }
 
 /** Follow a search that is under way, or in whose photo garments are still looked for. */
-async function follow(id, fragment, signal) {
+async function follow(fragment, signal) {
   for (let wait = POLL.first; "unsettled" in fragment.dataset; wait = Math.min(wait * POLL.growth, POLL.most)) {
     rest();
     await pause(wait, signal);
     const before = fragment.dataset.state;
-    fragment = await searchFragment(id, signal);
+    fragment = await searchFragment(shown, signal);
     if (before !== "done") put(fragment);
     else if (!("unsettled" in fragment.dataset)) putLook(fragment);
     if (fragment.dataset.state !== before) announce();
@@ -94,7 +165,7 @@ function detect(api) {
 }
 
 function searchInAddress() {
-  return new URLSearchParams(location.search).get("search");
+  return new URLSearchParams(location.search).has("search") ? location.pathname + location.search : null;
 }
 
 function pause(milliseconds, signal) {
@@ -108,19 +179,25 @@ function pause(milliseconds, signal) {
 
 /** Put a search's markup into the page. */
 function put(fragment) {
-  keepingSight(fragment, () => outcome.replaceChildren(fragment));
-  home.dataset.view = "results";
+  keepingSight(fragment, () => {
+    outcome.replaceChildren(fragment);
+    wireLook(fragment.querySelector(".look"));
+  });
   intake.elements.text.value = ""; // what is searched with stands beside the results now
   document.title = fragment.dataset.title;
   writePrices(fragment);
-  wireLook(fragment.querySelector(".look"));
+  watchMore();
 }
 
 /** Put in its photo alone, with the garments that were found: filters may be being filled in. */
 function putLook(fragment) {
   const look = fragment.querySelector(".look");
-  keepingSight(look, () => outcome.querySelector(".look").replaceWith(look));
-  wireLook(look);
+  const before = outcome.querySelector(".look");
+  keepSelection(before, look);
+  keepingSight(look, () => {
+    before.replaceWith(look);
+    wireLook(look);
+  });
 }
 
 /** Put new markup in the place of old, keeping what the eye and the keyboard are on. */
@@ -167,6 +244,7 @@ function refuse(sentence) {
 
 /** Nothing is on its way any more. */
 function rest() {
+  if (!shown) home.dataset.view = "start"; // it came to nothing
   sending.hidden = true;
   outcome.removeAttribute("aria-busy");
 }
@@ -176,31 +254,51 @@ function rest() {
 outcome.addEventListener("submit", (event) => {
   const form = event.target;
   event.preventDefault();
-  if ("cancel" in form.dataset) stopSearch(form.dataset.api);
+  closePanels({ focus: true });
+  if ("sort" in form.dataset) sortAs(form);
+  else if ("cancel" in form.dataset) stopSearch(form.dataset.api);
   else if ("detect" in form.dataset) detect(form.dataset.api);
   else search(filledIn(form, event.submitter));
 });
+outcome.addEventListener("change", (event) => {
+  if (event.target.id === "sort") sortAs(event.target.form);
+});
+outcome.addEventListener("click", (event) => {
+  const link = event.target.closest("#more");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  if (!link.hasAttribute("aria-disabled")) showMore(link);
+});
+const closePanels = wirePanels(outcome);
 intake.addEventListener("submit", (event) => {
   event.preventDefault();
   const form = new FormData(intake);
   form.delete("image"); // a photo is searched with as soon as it is chosen
-  if (form.get("text").trim()) search(form);
+  const link = linkIn(form.get("text"));
+  if (link) searchWithLink(link);
+  else if (form.get("text").trim()) search(form);
   else refuse("Choose a photo first, or say in words what you look for.");
 });
 home.querySelector("[data-abort]").addEventListener("click", () => current.abort());
-listenForPhotos(intake, searchWithPhoto, refuse);
+listenForPhotos(intake, { take: searchWithPhoto, follow: searchWithLink, refuse });
+preview.addEventListener("error", () => (preview.hidden = true)); // a HEIC that this browser cannot show
+home.querySelector("[data-examples]")?.addEventListener("submit", (event) => {
+  event.preventDefault();
+  searchWithExample(event.submitter.dataset.file);
+});
 
 addEventListener("popstate", () => {
-  const id = searchInAddress();
-  if (id === shown) return; // a jump within the page
-  if (id) attempt((signal) => show(id, signal));
+  const address = searchInAddress();
+  if (address === shown) return; // a jump within the page
+  if (address) attempt((signal) => show(address, signal));
   else location.reload();
 });
 
 // A page that came with its search has all but the scripts' part.
 const given = outcome.firstElementChild;
+writePrices(document);
 if (given) {
-  writePrices(given);
   wireLook(given.querySelector(".look"));
-  attempt((signal) => follow(given.dataset.run, given, signal));
+  watchMore();
+  attempt((signal) => follow(given, signal));
 }

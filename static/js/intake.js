@@ -1,8 +1,18 @@
-/** The ways a photo comes in: chosen, dropped anywhere on the page, or pasted. */
+/** The ways a photo comes in: chosen, taken, dropped anywhere on the page, or pasted; or a link to one. */
 
-/** Call `take(file)` with each photo, and `refuse(sentence)` for what cannot be one. */
-export function listenForPhotos(form, take, refuse) {
-  const input = form.elements.image;
+const LINK = /^https?:\/\/\S+$/i;
+
+/** The address of a picture, if that is what the text is. */
+export function linkIn(text) {
+  const trimmed = text.trim();
+  return LINK.test(trimmed) ? trimmed : null;
+}
+
+/**
+ * Call `take(file)` with each photo, and `refuse(sentence)` for what cannot be one; `follow(link)`
+ * with each link that is dropped or pasted, where the shop takes links.
+ */
+export function listenForPhotos(form, { take, follow, refuse }) {
   const limit = Number(form.dataset.maxBytes);
 
   function consider(file) {
@@ -14,25 +24,35 @@ export function listenForPhotos(form, take, refuse) {
     take(file);
   }
 
-  input.addEventListener("change", () => {
-    consider(input.files[0]);
-    input.value = ""; // so that the same photo can be chosen again
-  });
+  /** Take what was dropped or pasted; gives whether it was anything for us. */
+  function receive(transfer) {
+    const file = fileOf(transfer);
+    const link = "links" in form.dataset && linkIn(transfer?.getData("text/uri-list") || transfer?.getData("text") || "");
+    if (file) consider(file);
+    else if (link) follow(link);
+    return Boolean(file || link);
+  }
+
+  for (const input of form.querySelectorAll("input[type=file]")) {
+    input.addEventListener("change", () => {
+      consider(input.files[0]);
+      input.value = ""; // so that the same photo can be chosen again
+    });
+  }
   document.addEventListener("paste", (event) => {
-    const file = fileOf(event.clipboardData);
-    if (file) event.preventDefault();
-    consider(file);
+    const isTyping = event.target.matches?.("input, textarea");
+    if ((!isTyping || fileOf(event.clipboardData)) && receive(event.clipboardData)) event.preventDefault();
   });
-  listenForDrops(consider);
+  listenForDrops(receive);
 }
 
-function listenForDrops(consider) {
+function listenForDrops(receive) {
   let depth = 0; // dragenter and dragleave come for every element on the way
   const mark = (change) => {
     depth = change ? depth + change : 0;
     document.body.classList.toggle("is-dropping", depth > 0);
   };
-  const holdsFile = (event) => event.dataTransfer?.types.includes("Files");
+  const holdsFile = (event) => event.dataTransfer?.types.some((type) => type === "Files" || type === "text/uri-list");
 
   document.addEventListener("dragenter", (event) => holdsFile(event) && mark(+1));
   document.addEventListener("dragleave", (event) => holdsFile(event) && mark(-1));
@@ -41,7 +61,7 @@ function listenForDrops(consider) {
     mark(0);
     if (!holdsFile(event)) return;
     event.preventDefault();
-    consider(fileOf(event.dataTransfer));
+    receive(event.dataTransfer);
   });
 }
 

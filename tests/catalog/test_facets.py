@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from catalog import facets
 from catalog.filters import passing
-from catalog.models import Category, OriginalImage, Product, Segment, SegmentColour, Tag
+from catalog.models import Category, OriginalImage, Product, Segment, SegmentColour, Size, Tag
 
 CHOICES = {
     "category": ["dresses", "hats"],
@@ -23,6 +23,8 @@ CHOICES = {
     "price_min": 25.0,
     "price_max": 99.99,
     "size": ["M"],
+    "sale_status": ["sale", "sold_out"],
+    "in_stock": True,
 }
 
 
@@ -32,6 +34,7 @@ def shop(db) -> list[Product]:
     die = random.Random(1)
     categories = [Category.objects.create(name=n, slug=n.lower()) for n in ("Dresses", "Hats")]
     tags = [Tag.objects.create(name=name) for name in ("long", "warm", "new")]
+    sizes = [Size.objects.create(name=name) for name in ("S", "M", "L")]
     products = []
     for number in range(60):
         product = Product.objects.create(
@@ -40,9 +43,11 @@ def shop(db) -> list[Product]:
             brand=die.choice(["", "Ada", "Bea", "Cleo"]),
             category=die.choice([None, *categories]),
             season=die.choice(["", "summer", "winter"]),
+            sale_status=die.choice(Product.SaleStatus.values),
             price=die.choice([None, Decimal("24.99"), 25, 99, 100, Decimal("499.99"), 500, 9000]),
         )
         product.tags.set(die.sample(tags, die.randrange(3)))
+        product.sizes.set(die.sample(sizes, die.randrange(3)))
         for picture in range(die.randrange(3)):
             add_garment(product, f"{number}-{picture}", die)
         products.append(product)
@@ -71,17 +76,23 @@ VALUES = {
     "season": lambda product: {product.season} - {""},
     "colour": colours_of,
     "tag": lambda product: {tag.name for tag in product.tags.all()},
+    "size": lambda product: {size.name for size in product.sizes.all()},
+    "sale_status": lambda product: {product.sale_status},
+    "in_stock": lambda product: {"true"} - {"true" if product.sale_status == "sold_out" else ""},
 }
 
 
 def passes(product: Product, filters: dict) -> bool:
     price = product.price
     return (
-        all(VALUES[name](product) & set(filters[name]) for name in VALUES if name in filters)
+        all(VALUES[name](product) & chosen(filters, name) for name in VALUES if name in filters)
         and ("price_min" not in filters or (price is not None and price >= filters["price_min"]))
         and ("price_max" not in filters or (price is not None and price <= filters["price_max"]))
-        and "size" not in filters  # nothing here has sizes
     )
+
+
+def chosen(filters: dict, name: str) -> set[str]:
+    return {"true"} if name == "in_stock" else set(filters[name])
 
 
 def one_by_one(products: list[Product], filters: dict, facet: str) -> dict[str, int]:
@@ -140,7 +151,16 @@ def test_counts_of_many_products_are_kept_for_a_while_and_of_few_are_not(shop, m
 
 
 @pytest.mark.usefixtures("shop")
-def test_eight_queries_are_enough():
+def test_twelve_queries_are_enough():
     with CaptureQueriesContext(connection) as queries:
         facets.count({"brand": ["Ada"], "colour": ["red"]})
-    assert len(queries) == 8
+    assert len(queries) == 12
+
+
+def test_what_each_filter_keeps_back_is_told_where_nothing_is_left(shop):
+    for filters in SOME_FILTERS:
+        counts = facets.without_each(filters)
+        assert counts.keys() == {name.removesuffix("_min").removesuffix("_max") for name in filters}
+        for name, count in counts.items():
+            others = {key: value for key, value in filters.items() if not key.startswith(name)}
+            assert count == sum(passes(product, others) for product in shop), (name, filters)

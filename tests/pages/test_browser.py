@@ -169,13 +169,116 @@ def test_a_box_drawn_on_the_photo_is_searched_with(open_page, shop):
     assert box == pytest.approx([120, 32, 190, 128], abs=2)
 
 
+def chosen_box() -> list[float]:
+    """The part of the photo that the latest search was for."""
+    return Run.objects.filter(kind=Run.Kind.SEARCH).first().options["box"]
+
+
+def press(page, *keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def test_a_box_is_placed_and_searched_with_by_keyboard_alone(open_page, shop):
+    page = open_page()
+    choose(page, half_red_half_blue())
+    best(page)
+    page.focus("#select-part")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "selection"
+    status = page.locator("[data-selection-status]")
+    playwright.expect(status).to_have_text(
+        "20 % from the left, 20 % from the top, 60 % wide, 60 % high."
+    )
+    press(page, *["Shift+ArrowLeft"] * 15, *["ArrowRight"] * 20, "ArrowUp", "Shift+ArrowDown")
+    playwright.expect(status).to_have_text(
+        "60 % from the left, 18 % from the top, 30 % wide, 63 % high."
+    )
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#part-0[aria-pressed=true]")
+    assert best(page) == "blue thing"
+    assert chosen_box() == pytest.approx([120, 28, 180, 128], abs=1)
+    assert page.evaluate("document.activeElement.id") == "selection"
+    press(page, "ArrowLeft", "Escape", "Enter")
+    page.wait_for_selector("[data-outcome]:not([aria-busy])")
+    assert chosen_box() == pytest.approx([120, 28, 180, 128], abs=1)
+
+
+def test_a_box_stays_within_the_photo(open_page, shop):
+    page = open_page()
+    choose(page, half_red_half_blue())
+    best(page)
+    page.click("#select-part")
+    press(page, *["ArrowRight"] * 30, *["Shift+ArrowRight"] * 3, *["ArrowUp"] * 30)
+    playwright.expect(page.locator("[data-selection-status]")).to_have_text(
+        "40 % from the left, 0 % from the top, 60 % wide, 60 % high."
+    )
+
+
+def test_a_box_is_moved_and_its_edges_are_pulled_by_mouse(open_page, shop):
+    page = open_page()
+    choose(page, half_red_half_blue())
+    best(page)
+    drag(page, (0.1, 0.2), (0.4, 0.8))
+    page.wait_for_selector("#part-0[aria-pressed=true]")
+    assert best(page) == "red thing"
+    drag(page, (0.25, 0.5), (0.75, 0.5))
+    page.wait_for_selector(".search[data-address*='search'] .found h3 >> text=blue thing >> nth=0")
+    playwright.expect(page.locator(".found .card h3").first).to_have_text("blue thing")
+    assert chosen_box() == pytest.approx([120, 32, 180, 128], abs=3)
+    drag(page, (0.6, 0.5), (0.05, 0.5))
+    playwright.expect(page.locator(".found .card h3").first).to_have_text("red thing")
+    assert chosen_box() == pytest.approx([10, 32, 180, 128], abs=3)
+
+
+def touch(page, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """The same as `drag`, with a finger."""
+    on = page.locator("[data-photo] image").bounding_box()
+    session = page.context.new_cdp_session(page)
+
+    def send(kind: str, *at: float) -> None:
+        points = [{"x": on["x"] + at[0] * on["width"], "y": on["y"] + at[1] * on["height"]}]
+        touches = points if at else []
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
+
+    send("touchStart", *start)
+    for part in (0.25, 0.5, 0.75, 1):
+        between = [a + part * (b - a) for a, b in zip(start, end, strict=True)]
+        send("touchMove", *between)
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def test_a_box_is_pulled_with_a_finger_without_scrolling_the_page(open_page, shop):
+    page = open_page(width=390, has_touch=True, is_mobile=True)
+    choose(page, half_red_half_blue())
+    best(page)
+    page.tap("#select-part")
+    touch(page, (0.2, 0.2), (0.6, 0.4))
+    page.wait_for_selector("#part-0[aria-pressed=true]")
+    assert best(page) == "blue thing"
+    assert chosen_box() == pytest.approx([120, 64, 160, 128], abs=4)
+    assert page.evaluate("scrollY") == 0
+
+
+def test_a_press_on_a_box_reaches_the_garment_below_it(open_page, shop):
+    page = open_page()
+    choose(page, half_red_half_blue())
+    best(page)
+    drag(page, (0.55, 0.2), (0.95, 0.8))
+    page.wait_for_selector("#part-0[aria-pressed=true]")
+    on = page.locator("[data-photo] image").bounding_box()
+    page.mouse.click(on["x"] + 0.75 * on["width"], on["y"] + 0.5 * on["height"])
+    page.wait_for_selector("#part-2[aria-pressed=true]")
+
+
 def test_filters_are_applied_to_the_same_photo(open_page, shop):
     page = open_page()
     choose(page, photo("red", seed=5))
     best(page)
-    page.select_option("#filter-category", label="green things")
-    page.click("#filter-apply")
-    page.wait_for_function("document.querySelectorAll('.found .card').length === 1")
+    page.click("#open-category")
+    page.get_by_label("green things").check()
+    page.click("#apply-category")
+    playwright.expect(page.locator(".found .card")).to_have_count(1)
     assert best(page) == "green thing"
 
 
@@ -241,6 +344,7 @@ def test_garments_that_are_found_later_are_marked_then(open_page, shop, use):
     page.wait_for_selector(".looking")
     best(page)
     assert page.locator(".part-badge").count() == 0
+    page.click("#open-price")
     page.fill("#filter-price", "15")
     pipeline.execute(Run.objects.get(kind=Run.Kind.DETECT).pk)
     page.wait_for_selector(".part-badge[data-part='2']")
@@ -259,6 +363,26 @@ def test_a_result_leads_to_its_garment(open_page, shop):
     assert best(page) == "green thing"
 
 
+def test_a_picture_is_shown_large_and_closed_by_keyboard(open_page, shop):
+    segment = add_product("LARGE", "pink", name="pink thing")
+    page = open_page(f"/garments/{segment.identifier}/")
+    page.focus(".zoom")
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    playwright.expect(dialog.get_by_role("img")).to_be_visible()
+    page.get_by_role("button", name="Full size").press("Enter")
+    playwright.expect(page.get_by_role("button", name="Full size")).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    dialog.get_by_role("img").click()
+    playwright.expect(page.get_by_role("button", name="Full size")).to_have_attribute(
+        "aria-pressed", "false"
+    )
+    page.keyboard.press("Escape")
+    playwright.expect(dialog).to_be_hidden()
+    assert page.evaluate("document.activeElement.className") == "zoom"
+
+
 def test_it_all_works_without_javascript(open_page, shop):
     page = open_page(java_script_enabled=False)
     choose(page, half_red_half_blue())
@@ -268,25 +392,110 @@ def test_it_all_works_without_javascript(open_page, shop):
     page.click("#part-2")
     assert page.locator("#part-2").get_attribute("aria-pressed") == "true"
     assert page.locator(".found .card h3").first.inner_text() == "blue thing"
+    page.click("#open-colour")
     page.check("#filter-colour-green")
-    page.click("#filter-apply")
+    page.click("#apply-colour")
     assert page.is_checked("#filter-colour-green")
     assert page.locator(".found .card h3").all_inner_texts() == ["green thing"]
+    page.click("#drop-1")
+    page.select_option("#sort", "new")
+    page.click("#sort-apply")
+    assert page.locator(".found .card h3").all_inner_texts() == [
+        "blue thing",
+        "green thing",
+        "red thing",
+    ]
+    page.goto(f"{page.url}&show=2")
+    page.click("#more")
+    assert page.locator(".found .card").count() == 3
 
 
 def test_swatches_filter_and_are_worked_by_the_keyboard_too(open_page, shop):
     page = open_page()
     choose(page, photo("red", seed=5))
     best(page)
+    page.click("#open-colour")
     page.click("#filter-colour-green")
-    page.click("#filter-apply")
+    page.click("#apply-colour")
     page.wait_for_selector("#found-title >> text=1 piece")
     assert best(page) == "green thing"
+    assert page.evaluate("document.activeElement.id") == "open-colour"
+    page.keyboard.press("Enter")
     page.focus("#filter-colour-blue")
     page.keyboard.press("Space")
-    page.click("#filter-apply")
+    page.keyboard.press("Enter")
     page.wait_for_selector("#found-title >> text=2 pieces")
+    page.keyboard.press("Enter")
     assert page.get_by_role("checkbox", name="Green").is_checked()
+    page.keyboard.press("Escape")
+    assert not page.locator("#apply-colour").is_visible()
+    assert page.evaluate("document.activeElement.id") == "open-colour"
+
+
+def test_what_is_chosen_stands_as_chips_that_take_it_back(open_page, shop):
+    page = open_page()
+    choose(page, photo("red", seed=5))
+    best(page)
+    page.click("#open-colour")
+    page.check("#filter-colour-green")
+    page.check("#filter-colour-blue")
+    page.click("#apply-colour")
+    page.wait_for_selector("#found-title >> text=2 pieces")
+    page.get_by_role("button", name="Remove Green").click()
+    page.wait_for_selector("#found-title >> text=1 piece")
+    assert best(page) == "blue thing"
+    page.go_back()
+    page.wait_for_selector("#found-title >> text=2 pieces")
+    assert page.locator(".chips .chosen").count() == 2
+
+
+def test_where_nothing_is_left_a_press_takes_back_what_keeps_it(open_page, shop):
+    page = open_page()
+    choose(page, photo("red", seed=5))
+    best(page)
+    page.click("#open-price")
+    page.fill("#filter-price", "15")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Any price 3 pieces").click()
+    assert best(page) == "red thing"
+
+
+def test_an_order_is_kept_in_the_address_and_under_filters(open_page, shop):
+    page = open_page()
+    choose(page, photo("red", seed=5))
+    assert best(page) == "red thing"
+    page.select_option("#sort", "new")
+    page.wait_for_selector(".found .grid li:first-child >> text=blue thing")
+    assert "sort=new" in page.url
+    page.click("#open-colour")
+    page.check("#filter-colour-green")
+    page.check("#filter-colour-red")
+    page.click("#apply-colour")
+    page.wait_for_selector("#found-title >> text=2 pieces")
+    assert best(page) == "green thing"
+    page.go_back()
+    page.wait_for_selector("#found-title >> text=3 pieces")
+    page.go_back()
+    page.wait_for_selector(".found .grid li:first-child >> text=red thing")
+
+
+def test_more_comes_as_one_scrolls_and_nothing_that_is_there_moves(open_page, transactional_db):
+    for number in range(30):
+        add_product(f"P{number:02}", "red", seed=number)
+    page = open_page(width=390)
+    choose(page, photo("red", seed=99))
+    best(page)
+    assert page.locator(".found .card").count() == 24
+    names = page.locator(".found .card h3 a").evaluate_all("all => all.map(one => one.href)")
+    page.locator("footer").scroll_into_view_if_needed()
+    playwright.expect(page.locator(".found .card")).to_have_count(30)
+    after = page.locator(".found .card h3 a").evaluate_all("all => all.map(one => one.href)")
+    assert after[:24] == names
+    assert len(set(after)) == 30
+    assert page.locator("#more").count() == 0
+    assert "show=30" in page.url
+    page.reload()
+    assert page.locator(".found .card").count() == 30
 
 
 @pytest.mark.parametrize("width", [390, 768, 1280])
@@ -314,9 +523,35 @@ def test_words_are_searched_with_and_results_refined(open_page, shop):
     page.click(".examples button")
     page.wait_for_selector(".examples", state="detached")
     assert best(page) == "green thing"
+    page.click("#open-words")
     page.fill("#filter-without", "green")
-    page.click("#filter-apply")
-    page.wait_for_function("document.querySelectorAll('.found .card').length === 2")
+    page.click("#apply-words")
+    playwright.expect(page.locator(".found .card")).to_have_count(2)
+
+
+def test_a_link_that_is_typed_or_pasted_is_fetched_by_the_shop(open_page, shop, open_web):
+    link = open_web.show("/p.png", photo("green", seed=5))
+    page = open_page()
+    page.fill(".words input", link)
+    page.keyboard.press("Enter")
+    assert best(page) == "green thing"
+    page.evaluate(
+        """(link) => {
+          const transfer = new DataTransfer();
+          transfer.setData("text", link);
+          document.body.dispatchEvent(
+            new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true }));
+        }""",
+        open_web.show("/q.png", photo("blue", seed=5)),
+    )
+    page.wait_for_selector(".found .grid li:first-child >> text=blue thing")
+
+
+def test_an_example_photo_is_searched_with_at_a_press(open_page, shop):
+    page = open_page()
+    page.locator(".try").first.click()
+    best(page)
+    assert page.locator("[data-photo] image").is_visible()
 
 
 def test_a_form_without_a_photo_or_words_says_what_is_missing(open_page, shop):

@@ -193,3 +193,19 @@ def test_of_what_is_sold_out_the_like_that_can_be_had_is_shown(stranger, db):
     shown = {card.product.reference for card in response.context["cards"]}
     assert shown == {"THERE", "CHEAP"}
     assert "Sold out, but these are alike" in response.text
+
+
+def test_what_is_alike_can_be_refined_by_more_and_less(stranger, db):
+    red = add_product("RED", "red")
+    blue, _ = add_product("BLUE", "blue"), add_product("GREEN", "green")
+    assert 'form="refine" name="like"' in page_of(stranger, red).text
+    form = {"segment": red.identifier, "limit": "100", "unlike": blue.identifier}
+    page = stranger.post("/", form, format="multipart", follow=True)
+    assert page.context["run"].options["unlike"] == [blue.identifier]
+    assert [card.product.reference for card in page.context["cards"]] == ["GREEN"]
+
+
+def test_the_picture_leads_to_itself_in_full_size(stranger, db):
+    segment = add_product("RED", "red")
+    address = f'<a class="zoom" href="/api/v1/images/{segment.image.identifier}/file/"'
+    assert address in page_of(stranger, segment).text

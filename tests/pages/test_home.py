@@ -140,6 +140,34 @@ def test_a_form_without_a_photo_is_refused(stranger, db):
     assert "Choose a photo first, or say in words" in response.text
 
 
+def test_a_link_to_a_picture_is_fetched_and_searched_with(stranger, three_colours, open_web):
+    link = open_web.show("/p.png", photo("green", seed=5))
+    assert names(send(stranger, text=f" {link} "))[0] == "green thing"
+    broken = send(stranger, text=open_web.url + "/none.png")
+    assert broken.status_code == 422
+    assert broken.context["problem"]["detail"] in broken.text
+
+
+def test_a_link_is_refused_where_the_shop_does_not_fetch(stranger, db):
+    assert "link to a picture" not in stranger.get("/").text
+    response = send(stranger, text="https://shop.example/p.png")
+    assert "switched off here" in response.context["problem"]["detail"]
+    assert not Run.objects.exists()
+
+
+def test_photos_of_several_garments_are_there_to_try(stranger, db, use):
+    add_product("ONE", "red")
+    assert stranger.get("/").context["examples"] == []
+    use("DETECTOR", "Halves")
+    segment = add_product("TWO", "blue")
+    [image] = stranger.get("/").context["examples"]
+    assert image == segment.image
+    response = send(stranger, example=image.identifier)
+    assert names(response)[0] == "blue thing"
+    assert len(response.context["parts"]) == 2
+    assert send(stranger, example="none").status_code == 404
+
+
 def test_a_form_from_elsewhere_is_refused(db):
     response = Client(enforce_csrf_checks=True).post("/", {"limit": 12})
     assert response.status_code == 403
@@ -220,7 +248,7 @@ def test_more_results_ask_no_more_of_the_database(stranger, db):
             assert len(names(stranger.get("/", {"search": run.pk}))) == limit
         return len(captured)
 
-    assert queries(2) == queries(12) <= 8
+    assert queries(2) == queries(12) <= 19, "seven, and twelve that count"
 
 
 def test_colours_narrow_the_results_and_stay_ticked(stranger, three_colours):
@@ -230,16 +258,3 @@ def test_colours_narrow_the_results_and_stay_ticked(stranger, three_colours):
     for colour, is_ticked in (("blue", True), ("green", True), ("red", False)):
         ticked = f'id="filter-colour-{colour}" value="{colour}" checked'
         assert (ticked in response.text) is is_ticked
-
-
-def test_more_can_be_shown_until_there_is_no_more(stranger, db):
-    segment, *_ = [add_product(f"P{seed}", seed=seed) for seed in range(6)]
-    page = send(stranger, segment=segment.identifier, limit=2)
-    assert page.context["more"] == 4
-    assert 'id="more"' in page.text
-    assert '<input type="hidden" name="limit" value="4">' in page.text
-    page = send(stranger, segment=segment.identifier, limit=page.context["more"])
-    assert len(page.context["cards"]) == 4
-    page = send(stranger, segment=segment.identifier, limit=8)
-    assert len(page.context["cards"]) == 5
-    assert 'id="more"' not in page.text

@@ -1,0 +1,245 @@
+"""What narrows a search's results, as its page shows it: choices with counts, what has been chosen,
+and where nothing is left, what to take back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.formats import number_format
+
+from catalog import facets
+from catalog.facets import PRICES, FacetValue, PriceBand
+from catalog.models import Category, Product, SegmentColour
+
+Filters = Mapping[str, Any]
+
+Field = tuple[str, Any]
+"""A filter as a form sends it: a name and one value."""
+
+LISTS = {
+    "category": "Category",
+    "brand": "Brand",
+    "colour": "Colour",
+    "size": "Size",
+    "season": "Season",
+    "tag": "Style",
+}
+"""Facets that are lists of values, by their filter, in the order in which they are shown."""
+
+STOCK = {"in_stock": ("true",), "sale_status": (Product.SaleStatus.SALE,)}
+"""What is offered of availability; other statuses, asked for over the API, are kept as they are."""
+
+TITLES = {
+    **LISTS,
+    "price": "Price",
+    "in_stock": "Availability",
+    "sale_status": "Availability",
+    "store": "Store",
+    "waist_type": "Waist",
+    "listing_season": "Listed",
+    "rating_min": "Rating",
+}
+
+NAMES: dict[str, dict[str, str]] = {
+    "colour": dict(SegmentColour.Name.choices),
+    "season": dict(Product.Season.choices),
+    "sale_status": dict(Product.SaleStatus.choices),
+    "waist_type": dict(Product.Waist.choices),
+    "in_stock": {"true": "In stock"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A value that can be ticked, with how many products it would leave; None: not known."""
+
+    filter: str
+    value: str
+    name: str
+    count: int | None
+    is_chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """Choices of one kind, and what the form that offers them keeps of the other filters."""
+
+    name: str
+    title: str
+    choices: list[Choice]
+    kept: list[Field]
+
+    @property
+    def chosen(self) -> int:
+        return sum(choice.is_chosen for choice in self.choices)
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A range of prices that can be chosen with one press."""
+
+    text: str
+    count: int | None
+    is_chosen: bool
+    kept: list[Field]
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """Something chosen that can be taken back, and the filters without it."""
+
+    filter: str
+    value: str
+    text: str
+    kept: list[Field]
+
+
+@dataclass(frozen=True, slots=True)
+class WayOut:
+    """A filter that keeps everything back, with how many products there are without it."""
+
+    title: str
+    count: int | None
+    kept: list[Field]
+
+
+def fields(filters: Filters) -> Iterator[Field]:
+    """Filters as a form sends them: a name for each value."""
+    for name, values in filters.items():
+        for value in values if isinstance(values, list) else [values]:
+            yield name, _plain(value)
+
+
+def narrowing(filters: Filters, *, counts: bool) -> dict[str, Any]:
+    """What the page offers to narrow results by, under the filters that there are.
+
+    Without `counts` it says nothing of how many there are: what is found by words alone is less
+    than what passes the filters.
+    """
+    counted = facets.count(filters)
+    offered: dict[str, list[FacetValue]] = {name: getattr(counted, name) for name in LISTS}
+    names = {name: {item.value: item.name for item in values} for name, values in offered.items()}
+    names = {name: names.get(name, {}) | NAMES.get(name, {}) for name in {**names, **NAMES}}
+    names["category"] |= _category_names(filters)
+    lists = [
+        Facet(
+            name, title, _choices(name, filters, offered[name], names, counts), _kept(filters, name)
+        )
+        for name, title in LISTS.items()
+    ]
+    return {
+        "facets": [facet for facet in lists if facet.choices],
+        "stock": _stock(filters, counted, names, counts=counts),
+        "bands": [_band(filters, band, counts=counts) for band in counted.price],
+        "price_is_chosen": any(name in filters for name in PRICES),
+        "kept_but_price": _kept(filters, *PRICES),
+        "chips": list(_chips(filters, names)),
+    }
+
+
+def ways_out(filters: Filters, *, counts: bool) -> list[WayOut]:
+    """Filters to take back where nothing passes them all: those that leave most come first."""
+    left = facets.without_each(filters)
+    ranked = sorted(left, key=lambda name: -left[name])
+    return [
+        WayOut(
+            TITLES.get(name, name).lower(),
+            left[name] if counts else None,
+            _kept(filters, *(PRICES if name == "price" else [name])),
+        )
+        for name in ranked
+        if left[name]
+    ]
+
+
+def _kept(filters: Filters, *without: str) -> list[Field]:
+    return list(fields({name: value for name, value in filters.items() if name not in without}))
+
+
+def _choices(
+    name: str,
+    filters: Filters,
+    offered: Iterable[FacetValue],
+    names: Mapping[str, Mapping[str, str]],
+    counts: bool,
+) -> list[Choice]:
+    """The values of a facet, and after them those that are chosen and leave nothing."""
+    chosen = [value for _, value in fields({name: filters.get(name, [])})]
+    numbers = {item.value: item.count for item in offered}
+    numbers |= {value: 0 for value in chosen if value not in numbers}
+    return [
+        Choice(name, value, _name(names, name, value), number if counts else None, value in chosen)
+        for value, number in numbers.items()
+    ]
+
+
+def _stock(
+    filters: Filters,
+    counted: facets.Facets,
+    names: Mapping[str, Mapping[str, str]],
+    *,
+    counts: bool,
+) -> Facet:
+    choices = [
+        choice
+        for name, values in STOCK.items()
+        for choice in _choices(name, filters, getattr(counted, name), names, counts)
+        if choice.value in values
+    ]
+    others = [field for field in fields(filters) if field[1] not in STOCK.get(field[0], ())]
+    return Facet("stock", "Availability", choices, others)
+
+
+def _band(filters: Filters, band: PriceBand, *, counts: bool) -> Band:
+    ends = {"price_min": float(band.price_min)}
+    if band.price_max is not None:
+        ends["price_max"] = float(band.price_max)
+    chosen = {name: filters[name] for name in PRICES if name in filters}
+    return Band(
+        price_text(ends),
+        band.count if counts else None,
+        chosen == ends,
+        [*_kept(filters, *PRICES), *ends.items()],
+    )
+
+
+def price_text(ends: Filters) -> str:
+    """A range of prices in words: "25 to 49.99"."""
+    low, high = (_amount(ends[name]) if name in ends else "" for name in PRICES)
+    if high:
+        return f"{low} to {high}" if low not in {"", "0"} else f"Up to {high}"
+    return f"From {low}"
+
+
+def _amount(price: float) -> str:
+    return number_format(price, decimal_pos=None if price % 1 == 0 else 2).removesuffix(".0")
+
+
+def _chips(filters: Filters, names: Mapping[str, Mapping[str, str]]) -> Iterator[Chip]:
+    everything = list(fields(filters))
+    for name, value in everything:
+        if name not in PRICES:
+            others = [field for field in everything if field != (name, value)]
+            yield Chip(name, value, _name(names, name, value), others)
+    if prices := {name: filters[name] for name in PRICES if name in filters}:
+        yield Chip("price", "", price_text(prices), _kept(filters, *PRICES))
+
+
+def _name(names: Mapping[str, Mapping[str, str]], filter_name: str, value: str) -> str:
+    if filter_name == "rating_min":
+        return f"Rated {value} or more"
+    return names.get(filter_name, {}).get(value, value)
+
+
+def _plain(value: Any) -> Any:
+    return "true" if value is True else value
+
+
+def _category_names(filters: Filters) -> dict[str, str]:
+    """The names of chosen categories: those that leave nothing are in no facet."""
+    if not (chosen := filters.get("category")):
+        return {}
+    return dict(Category.objects.filter(slug__in=chosen).values_list("slug", "name"))

@@ -1,0 +1,3 @@
+import { writePrices } from "./prices.js";
+
+writePrices(document);

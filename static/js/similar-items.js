@@ -1,0 +1,144 @@
+/**
+ * <similar-items product="REF" key="fsk_…">: what the shop has that looks like one of its products,
+ * on any site. Needs no other file, and nothing of the page's: its styles and markup are its own.
+ * docs/drop-in.md describes its attributes and what a page can style.
+ */
+
+const SHOP = new URL(import.meta.url).origin;
+
+const WORDS = {
+  en: { heading: "You may also like", sale: "Sale" },
+  fr: { heading: "Vous aimerez aussi", sale: "Soldes" },
+  es: { heading: "También te puede gustar", sale: "Rebajas" },
+  de: { heading: "Das könnte Ihnen auch gefallen", sale: "Reduziert" },
+  zh: { heading: "猜你喜欢", sale: "特价" },
+  ja: { heading: "おすすめの類似商品", sale: "セール" },
+};
+
+const USUAL = 6;
+
+const STYLES = `
+  :host { display: block; container-type: inline-size; font: inherit; color: var(--similar-items-ink, inherit); }
+  :host([hidden]) { display: none; }
+  * { box-sizing: border-box; }
+  h2 { margin: 0 0 1rem; font: inherit; font-size: 1.3em; font-weight: 600; line-height: 1.25; }
+  ul { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 1.25rem 0.9rem; margin: 0; padding: 0; list-style: none; }
+  @container (min-width: 34rem) { ul { grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); } }
+  a { display: grid; gap: 0.2rem; color: inherit; text-decoration: none; border-radius: 8px; }
+  a:hover .name { text-decoration: underline; text-underline-offset: 0.2em; }
+  a:focus-visible { outline: 2px solid var(--similar-items-accent, currentcolor); outline-offset: 4px; }
+  .picture { position: relative; margin-bottom: 0.4rem; aspect-ratio: 3 / 4; overflow: hidden; border-radius: var(--similar-items-radius, 8px); background: color-mix(in srgb, currentcolor 7%, transparent); }
+  img { display: block; width: 100%; height: 100%; object-fit: cover; }
+  .brand { font-size: 0.75em; letter-spacing: 0.06em; text-transform: uppercase; opacity: 0.75; }
+  .name { font-size: 0.95em; line-height: 1.35; }
+  .price { font-size: 0.95em; font-variant-numeric: tabular-nums; }
+  .badge { position: absolute; left: 0.5rem; top: 0.5rem; padding: 0.15rem 0.6rem; border-radius: 999px; background: var(--similar-items-badge, #fff); color: var(--similar-items-badge-ink, #1f1c19); font-size: 0.75em; font-weight: 600; }
+`;
+
+class SimilarItems extends HTMLElement {
+  static observedAttributes = ["product", "key", "limit", "heading", "lang"];
+
+  #root = this.attachShadow({ mode: "open" });
+  #asked = new AbortController();
+  #isAboutToAsk = false;
+
+  constructor() {
+    super();
+    const styles = new CSSStyleSheet(); // unlike a <style>, it is no concern of a page's policy
+    styles.replaceSync(STYLES);
+    this.#root.adoptedStyleSheets = [styles];
+  }
+
+  connectedCallback() {
+    this.#askSoon();
+  }
+
+  disconnectedCallback() {
+    this.#asked.abort();
+  }
+
+  attributeChangedCallback() {
+    if (this.isConnected) this.#askSoon();
+  }
+
+  /** Several attributes that change at once are one question. */
+  #askSoon() {
+    if (this.#isAboutToAsk) return;
+    this.#isAboutToAsk = true;
+    queueMicrotask(() => {
+      this.#isAboutToAsk = false;
+      if (this.isConnected) this.#show();
+    });
+  }
+
+  async #show() {
+    this.#asked.abort();
+    const { signal } = (this.#asked = new AbortController());
+    const product = this.getAttribute("product");
+    try {
+      const results = product ? await this.#ask(product, signal) : [];
+      this.#fill(results);
+      this.dispatchEvent(new CustomEvent("similar-items", { detail: { count: results.length } }));
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#fill([]); // a page is better off without than with an excuse
+      console.warn(`similar-items: ${error.message}`);
+      this.dispatchEvent(new CustomEvent("similar-items", { detail: { count: 0, error } }));
+    }
+  }
+
+  async #ask(product, signal) {
+    const url = new URL(`/api/v1/products/${encodeURIComponent(product)}/similar/`, SHOP);
+    url.searchParams.set("limit", Number.parseInt(this.getAttribute("limit"), 10) || USUAL);
+    url.searchParams.set("in_stock", "true");
+    const key = this.getAttribute("key");
+    const headers = key ? { Authorization: `Api-Key ${key}` } : {};
+    const response = await fetch(url, { headers, signal, credentials: "omit" });
+    const answer = await response.json().catch(() => ({}));
+    if (!response.ok) throw new Error(answer.detail ?? `The shop answered ${response.status}.`);
+    return answer.results.filter((result) => result.product !== null);
+  }
+
+  #fill(results) {
+    if (results.length === 0) return this.#root.replaceChildren();
+    const language = this.closest("[lang]")?.lang || "en";
+    const words = WORDS[language.split("-")[0].toLowerCase()] ?? WORDS.en;
+    const title = element("h2", { part: "heading", id: "title" }, this.getAttribute("heading") ?? words.heading);
+    const list = element("ul", { part: "list", "aria-labelledby": "title" });
+    list.append(...results.map((result) => element("li", {}, card(result, words, language))));
+    this.#root.replaceChildren(title, list);
+  }
+}
+
+function card({ crop, segment, product }, words, language) {
+  const picture = element("div", { class: "picture", part: "picture" });
+  const at = (width) => `${crop}?width=${width}`;
+  picture.append(
+    element("img", { src: at(320), srcset: `${at(160)} 160w, ${at(320)} 320w, ${at(640)} 640w`, sizes: "12rem", alt: "", loading: "lazy", decoding: "async" }),
+  );
+  if (product.sale_status === "sale") picture.append(element("span", { class: "badge", part: "badge" }, words.sale));
+  const link = element("a", { href: address(product, segment), part: "item" }, picture);
+  if (product.brand) link.append(element("span", { class: "brand", part: "brand" }, product.brand));
+  link.append(element("span", { class: "name", part: "name" }, product.name));
+  if (product.price !== null) link.append(element("span", { class: "price", part: "price" }, amount(product, language)));
+  return link;
+}
+
+/** The product's page in the shop; what it is at ours if it has none. */
+function address(product, segment) {
+  if (/^https?:\/\//i.test(product.url)) return product.url;
+  return new URL(`/garments/${encodeURIComponent(segment)}/`, SHOP).href;
+}
+
+function amount({ price, currency }, language) {
+  return new Intl.NumberFormat(language, { style: "currency", currency }).format(price);
+}
+
+function element(name, attributes, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...children);
+  return made;
+}
+
+customElements.define("similar-items", SimilarItems);

@@ -1,0 +1,145 @@
+"""<similar-items>: the page of examples in docs/, on another origin, in a real browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.test.testcases import LiveServerThread
+
+from accounts import keys
+from tests.conftest import restore_roles
+from tests.loopback import serving
+from tests.pages.test_browser import browser, complaints, playwright, pytestmark  # noqa: F401
+from tests.shop import add_product
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples" / "similar-items.html"
+
+POLICY = (
+    "default-src 'none'; script-src {0}; connect-src {0}; img-src {0} data:; "
+    "style-src 'unsafe-inline'"  # the page's own: the element needs none
+)
+
+
+@pytest.fixture
+def site(garments):
+    """The shop's own address; its static files come as they do from a real server."""
+    thread = LiveServerThread("localhost", static_handler=lambda handler: handler)
+    thread.daemon = True
+    thread.start()
+    thread.is_ready.wait()
+    assert thread.error is None
+    yield f"http://{thread.host}:{thread.port}"
+    thread.terminate()
+
+
+@pytest.fixture
+def garments(transactional_db):
+    for number, colour in enumerate(("red", "green", "blue", "pink", "brown", "yellow")):
+        details = {"price": "20.00", "sale_status": "sale", "url": f"https://shop.example/{number}"}
+        add_product(f"DEMO-000{number}", colour, **details)
+
+
+@pytest.fixture
+def key(transactional_db) -> str:
+    restore_roles()
+    return keys.make("Drop-in", may_search=True, may_edit=False)[1]
+
+
+@pytest.fixture
+def elsewhere():
+    """A web server of another origin."""
+    with serving() as server:
+        server.headers["Content-Type"] = "text/html; charset=utf-8"
+        yield server
+
+
+@pytest.fixture
+def visit(browser, site, key, elsewhere, complaints):  # noqa: F811
+    """Opens the examples on the other origin, with the shop's address and a key put in."""
+    contexts = []
+
+    def visit(key: str = key):
+        text = EXAMPLES.read_text().replace("http://localhost:8000", site)
+        elsewhere.headers["Content-Security-Policy"] = POLICY.format(site)
+        contexts.append(browser.new_context())
+        page = contexts[-1].new_page()
+        page.on("console", lambda said: said.type == "error" and complaints.append(said.text))
+        page.goto(elsewhere.show("/", text.replace("fsk_your-key", key).encode()))
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def allowed(settings, elsewhere):
+    settings.CORS_ALLOWED_ORIGINS = [elsewhere.url]
+
+
+def items(page, number: int):
+    return page.locator("similar-items").nth(number).locator("li")
+
+
+def test_a_page_of_another_origin_shows_what_is_similar(visit, allowed, complaints):  # noqa: F811
+    page = visit()
+    playwright.expect(items(page, 0)).to_have_count(5)
+    playwright.expect(items(page, 1)).to_have_count(3)
+    playwright.expect(items(page, 2)).to_have_count(4)
+    first = items(page, 0).first.locator("a")
+    assert first.get_attribute("href").startswith("https://shop.example/")
+    playwright.expect(first.locator(".price")).to_have_text("€20.00")
+    picture = first.locator("img")
+    picture.scroll_into_view_if_needed()
+    picture.evaluate("(image) => image.decode()")
+    assert complaints == [], "not even under a strict policy of the page's own"
+
+
+def test_it_speaks_the_language_of_the_page_and_has_a_heading_of_ones_own(visit, allowed):
+    page = visit()
+    headings = [page.locator("similar-items").nth(n).locator("h2") for n in range(3)]
+    for heading, text in zip(
+        headings, ("You may also like", "More of that kind", "Vous aimerez aussi"), strict=True
+    ):
+        playwright.expect(heading).to_have_text(text)
+    playwright.expect(items(page, 2).locator(".price").first).to_have_text(
+        "20,00\N{NO-BREAK SPACE}€"
+    )
+    playwright.expect(items(page, 2).locator(".badge").first).to_have_text("Soldes")
+
+
+def test_the_page_s_styles_and_its_own_leave_each_other_alone(visit, allowed):
+    page = visit()
+    own = page.locator("similar-items h2").first
+    playwright.expect(own).to_have_css("text-transform", "none")
+    playwright.expect(page.locator("body > h2").first).to_have_css("text-transform", "uppercase")
+    playwright.expect(items(page, 1).locator(".name").first).to_have_css("font-style", "italic")
+    playwright.expect(items(page, 0).locator(".name").first).to_have_css("font-style", "normal")
+
+
+def test_another_product_is_shown_when_the_attribute_changes(visit, allowed):
+    page = visit()
+    playwright.expect(items(page, 1)).to_have_count(3)
+    element = page.locator("similar-items").nth(1)
+    with page.expect_response("**/products/DEMO-0005/similar/**") as answer:
+        element.evaluate("(one) => one.setAttribute('product', 'DEMO-0005')")
+    names = [result["product"]["name"] for result in answer.value.json()["results"]]
+    playwright.expect(items(page, 1).locator(".name")).to_have_text(names)
+
+
+def test_a_site_that_is_not_on_the_list_shows_nothing(visit, complaints):  # noqa: F811
+    page = visit()
+    playwright.expect(items(page, 0)).to_have_count(0)
+    with page.expect_event("console", lambda said: "similar-items:" in said.text):
+        page.locator("similar-items").first.evaluate("(one) => one.setAttribute('limit', '2')")
+    playwright.expect(items(page, 0)).to_have_count(0)
+    assert any("CORS" in said for said in complaints)
+
+
+def test_a_key_that_is_no_good_leaves_the_page_as_it_is(visit, allowed):
+    page = visit(key="fsk_wrong")
+    with page.expect_event("console", lambda said: "similar-items:" in said.text):
+        page.locator("similar-items").first.evaluate("(one) => one.setAttribute('limit', '2')")
+    playwright.expect(items(page, 0)).to_have_count(0)
+    assert "A page of another site" in page.content()
