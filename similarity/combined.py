@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 
 from catalog import word_index, words
 from catalog.models import Product, ProductWord, Segment, SegmentColour
-from similarity import indexing
+from similarity import indexing, prototypes
 from similarity.engine import TextEmbedder, Vectors
 from similarity.engine.mixing import fused, moved
 from similarity.errors import NotDescribed
@@ -76,6 +76,8 @@ class Among:
     without: QuerySet[ProductWord, int] | None = None
     """Keys of products that are kept out."""
     leave_out: Collection[Segment] = ()
+    top_categories: int | None = None
+    """Vectors are compared in so many of the nearest categories first; None: wherever."""
 
 
 def find(
@@ -133,15 +135,16 @@ def _nearest(
 ) -> list[Neighbour]:
     if vector is None:
         raise NotDescribed("Nothing is left of what was to be searched with.")
-    return indexing.nearest(
-        embedder,
-        vector,
-        limit=limit,
-        products=among.products,
-        colours=among.colours,
-        without=among.without,
-        leave_out=among.leave_out,
-    )
+    how: dict[str, Any] = {
+        "limit": limit,
+        "products": among.products,
+        "colours": among.colours,
+        "without": among.without,
+        "leave_out": among.leave_out,
+    }
+    if among.top_categories is None:
+        return indexing.nearest(embedder, vector, **how)
+    return prototypes.nearest(embedder, vector, top=among.top_categories, **how)
 
 
 def _by_words(text: str, among: Among) -> list[Neighbour]:
