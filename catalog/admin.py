@@ -208,13 +208,20 @@ class ProductAdmin(Pictured):
         "reference",
         "name",
         "brand",
-        "category",
+        "sorted_as",
         "cost",
         "sale",
         "season",
     )
     list_display_links = ("preview", "reference")
-    list_filter = ("category", BrandFilter, "sale_status", "season", StoreFilter)
+    list_filter = (
+        "category",
+        "category_predicted",
+        BrandFilter,
+        "sale_status",
+        "season",
+        StoreFilter,
+    )
     list_select_related = ("category",)
     list_per_page = 50
     show_full_result_count = False
@@ -226,7 +233,17 @@ class ProductAdmin(Pictured):
     fieldsets = (
         (
             "What it is",
-            {"fields": ("name", "reference", "description", "category", "brand", "tags")},
+            {
+                "fields": (
+                    "name",
+                    "reference",
+                    "description",
+                    "category",
+                    "category_predicted",
+                    "brand",
+                    "tags",
+                )
+            },
         ),
         ("Price and sale", {"fields": (("price", "currency"), "sale_status", "rating")}),
         ("Sizes and fit", {"fields": ("sizes", "waist_type")}),
@@ -243,6 +260,20 @@ class ProductAdmin(Pictured):
     @admin.display(description="picture")
     def preview(self, product: Any) -> SafeString | None:
         return thumbnail("image-file", product.first_image)
+
+    def save_model(self, request: HttpRequest, obj: Product, form: Any, change: bool) -> None:
+        if "category" in form.changed_data:
+            obj.category_predicted = False
+        super().save_model(request, obj, form, change)
+
+    @admin.display(description="category", ordering="category")
+    def sorted_as(self, product: Product) -> SafeString | str | None:
+        """The category, and whether it was told by the look of a picture."""
+        if product.category is None:
+            return None
+        if not product.category_predicted:
+            return product.category.name
+        return format_html("{} {}", product.category, badge("predicted", "predicted"))
 
     @admin.display(description="price", ordering="price")
     def cost(self, product: Product) -> str | None:

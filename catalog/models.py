@@ -93,6 +93,11 @@ class Product(models.Model):
     category = models.ForeignKey(
         Category, null=True, blank=True, on_delete=models.SET_NULL, related_name="products"
     )
+    category_predicted = models.BooleanField(
+        "category is predicted",
+        default=False,
+        help_text="Told by the look of a picture. Unticked or chosen anew, it is a person's word.",
+    )
     price = models.DecimalField(
         max_digits=10,
         decimal_places=2,

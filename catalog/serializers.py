@@ -101,6 +101,7 @@ class ProductSerializer(serializers.ModelSerializer[Product]):
             "store",
             "brand",
             "category",
+            "category_predicted",
             "price",
             "currency",
             "rating",
@@ -114,6 +115,7 @@ class ProductSerializer(serializers.ModelSerializer[Product]):
             "created_at",
             "updated_at",
         )
+        read_only_fields = ("category_predicted",)
 
     def create(self, validated_data: dict[str, Any]) -> Product:
         return self._save(validated_data.pop("reference"), validated_data)

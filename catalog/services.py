@@ -240,7 +240,7 @@ def save_product(
     for name, value in details.items():
         setattr(product, name, value)
     if category is not None:
-        product.category = category_named(category)
+        product.category, product.category_predicted = category_named(category), False
     # What else `full_clean` would ask the database, its own constraints hold; a batch saves
     # a thousand products.
     product.clean_fields(exclude={"category"})

@@ -21,6 +21,7 @@ def connect() -> None:
     """Listen; called once, when the app is ready."""
     post_save.connect(product_saved, Product)
     m2m_changed.connect(tags_changed, Product.tags.through)
+    pre_delete.connect(unmark_products, Category)
     for named in (Tag, Category):
         post_save.connect(name_saved, named)
         pre_delete.connect(remember_products, named)
@@ -53,6 +54,11 @@ def name_saved(instance: Tag | Category, created: bool, **_: Any) -> None:
 def remember_products(instance: Tag | Category, **_: Any) -> None:
     """What a tag or category stands for before it goes: nothing tells of it afterwards."""
     setattr(instance, BEFORE, _products_of(instance))
+
+
+def unmark_products(instance: Category, **_: Any) -> None:
+    """A product whose predicted category goes has none, and nothing predicted."""
+    instance.products.filter(category_predicted=True).update(category_predicted=False)
 
 
 def refresh_remembered(instance: Tag | Category, **_: Any) -> None:

@@ -105,7 +105,8 @@ def defaults() -> dict[str, Any]:
     for field in Product._meta.concrete_fields:
         if field.editable and not field.primary_key and field.name in ProductSerializer.Meta.fields:
             details.setdefault(field.name, field.get_default())
-    del details["reference"], details["name"]
+    for name in ("reference", "name", *ProductSerializer.Meta.read_only_fields):
+        del details[name]
     return details
 
 

@@ -81,6 +81,9 @@ def _put(
     asked_by: User | None,
 ) -> Put:
     known = Product.objects.select_for_update().filter(reference=reference).first()
+    if known is not None and known.category_predicted and not details.get("category"):
+        # Who names no category has not looked at the one that was predicted.
+        details = {name: value for name, value in details.items() if name != "category"}
     product = save_product(reference, **details)
     runs = [] if pictures is None else _replace_pictures(product, pictures, asked_by)
     return Put(product, known is None, runs)

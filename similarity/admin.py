@@ -482,6 +482,7 @@ class IndexBuildAdmin(Operated, LookOnly):
     fieldsets = (
         (None, {"fields": ("title", "embedder", "made_by", "run", "created_at")}),
         ("Outcome", {"fields": ("state_badge", "problem", "count", "files", "took", "found")}),
+        ("Last check (manage.py index_check)", {"fields": ("checked_at", "finding")}),
     )
 
     def has_rebuild_permission(self, request: HttpRequest) -> bool:

@@ -47,6 +47,12 @@ FAR = 2000
 """A filtered search that would have to go through so many hits scans what its filter keeps."""
 
 
+BELIEVED = 60.0
+"""Seconds for which a filter that keeps many is taken to keep many."""
+
+REMEMBERED = 1000
+"""Such filters that a process remembers."""
+
 MOMENT = 2.0
 """Seconds for which the name of a live engine's serving collection is remembered."""
 
@@ -167,7 +173,7 @@ class Sieve:
             None if self._products is None else self._products.values("pk"),
             None if self._colours is None else self._colours.values("segment"),
         )
-        return any(rows is not None and rows[: few + 1].count() <= few for rows in sets)
+        return any(rows is not None and _is_at_most(few, rows) for rows in sets)
 
     def all_kept(self) -> Keys:
         """The keys of all embeddings that pass, ascending."""
@@ -194,6 +200,29 @@ class Sieve:
             out = self._without.filter(product=OuterRef("segment__image__product"))
             embeddings = embeddings.filter(~Exists(out))
         return embeddings.values_list(*ENTRY)
+
+
+def _is_at_most(few: int, rows: QuerySet[Any, Any]) -> bool:
+    """Whether there are no more than so many rows. That there are more is believed for a while.
+
+    Counting the products of a tag may take as long as the search. Who believes too long searches
+    longer, and gives the same answer.
+    """
+    sql, values = rows.query.sql_with_params()
+    asked = (few, sql, tuple(map(str, values)))
+    now = time.monotonic()
+    if _more.get(asked, -math.inf) > now:
+        return False
+    if rows[: few + 1].count() <= few:
+        return True
+    if len(_more) >= REMEMBERED:
+        _more.clear()
+    _more[asked] = now + BELIEVED
+    return False
+
+
+_more: dict[tuple[int, str, tuple[str, ...]], float] = {}
+"""Until when a question is known to have more rows than were asked for."""
 
 
 Entry = tuple[str, int]
@@ -302,9 +331,12 @@ class LiveSpace:
         self.embedder, self.index = embedder, index
         self.tail = Tail(embedder)
         self._serving: tuple[float, str | None] = (-math.inf, None)
+        self._followed: str | None = None
+        """The build whose effort this process searches with."""
 
     def search(self, vectors: Vectors, k: int, *, among: Keys | None = None) -> list[Hit]:
         """As `Space.search`. Raises IndexUnavailable."""
+        self._follow()
         try:
             found = self.index.search(vectors, k, among=among)
         except NothingServes:
@@ -339,6 +371,16 @@ class LiveSpace:
                 name = None
             self._serving = (time.monotonic(), name)
         return name
+
+    def _follow(self) -> None:
+        """Search with the effort that was measured for the collection that serves."""
+        name = self.serving_name()
+        if name is None or name == self._followed:
+            return
+        ready = IndexBuild.objects.filter(state=IndexBuild.State.READY, name=name)
+        for parameters in ready.values_list("parameters", flat=True):
+            self.index.ef_search = parameters.get("ef_search", self.index.ef_search)
+            self._followed = name
 
     def look_again(self) -> None:
         """Another collection serves now."""
@@ -431,6 +473,7 @@ def live_index(embedder: Embedder) -> LiveIndex | None:
 def forget() -> None:
     """Drop what this process holds in memory (tests start afresh)."""
     serving.forget()
+    _more.clear()
     with _spaces_lock:
         _spaces.clear()
 
@@ -529,7 +572,9 @@ def _write(
         on_progress(min(1.0, done / total))
 
     if isinstance(store, LiveStore):
-        return store.write(batches=batches, about=about, on_progress=report)
+        is_free = "ef_search" not in backends.options(settings.INDEX)
+        recall = settings.INDEX_RECALL if is_free else None
+        return store.write(batches=batches, about=about, recall=recall, on_progress=report)
     return store.write(
         engine=settings.INDEX,
         options=backends.options(settings.INDEX),

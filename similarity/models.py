@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 
 from catalog.models import Category, OriginalImage, Product, Segment
-from similarity.fields import VectorField
+from similarity.fields import SumField, VectorField
 
 
 class Embedder(models.Model):
@@ -28,6 +28,12 @@ class Embedder(models.Model):
     )
     is_filled = models.BooleanField(
         "filled", default=False, help_text="It has described the whole catalogue."
+    )
+    prototypes_upto = models.PositiveBigIntegerField(
+        default=0, help_text="The highest embedding that its categories' prototypes know of."
+    )
+    prototypes_version = models.PositiveIntegerField(
+        default=0, help_text="How often they have been written."
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -88,6 +94,35 @@ class Embedding(models.Model):
 
     def __str__(self) -> str:
         return f"{self.segment_id} by {self.embedder_id}"
+
+
+class Prototype(models.Model):
+    """What the garments of a category look like on average. Written by `prototypes` alone."""
+
+    embedder = models.ForeignKey(Embedder, on_delete=models.CASCADE, related_name="prototypes")
+    category = models.ForeignKey(Category, on_delete=models.CASCADE, related_name="prototypes")
+    total = SumField(help_text="Sum of its garments' vectors.")
+    count = models.PositiveIntegerField(help_text="Garments of the category.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["embedder", "category"], name="prototype_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.category_id} by {self.embedder_id}"
+
+
+class StaleCategory(models.Model):
+    """A category that has lost garments, or gained some that were described before.
+
+    A line of a list: whoever changes the catalogue adds one, and waits for nobody.
+    """
+
+    category = models.ForeignKey(Category, on_delete=models.CASCADE, related_name="+")
+
+    def __str__(self) -> str:
+        return str(self.category_id)
 
 
 class QueryQuerySet(models.QuerySet["Query"]):
@@ -291,6 +326,7 @@ class Run(models.Model):
         DETECT = "detect", "Detection in a query"
         REBUILD = "rebuild", "Index rebuild"
         FILL = "fill", "Description by another embedder"
+        SORT = "sort", "Comparison with categories"
 
     class State(models.TextChoices):
         PENDING = "pending", "Pending"
@@ -323,6 +359,11 @@ class Run(models.Model):
     error_code = models.CharField(max_length=50, blank=True)
     error_message = models.CharField(max_length=300, blank=True)
     options = models.JSONField(default=dict, blank=True, help_text="As asked; never changed.")
+    categories = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="Slug and similarity of the nearest categories, where they were compared with.",
+    )
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         null=True,
@@ -454,6 +495,10 @@ class IndexBuild(models.Model):
         "search time", null=True, blank=True, help_text="Median, in milliseconds, as measured."
     )
     problem = models.CharField(max_length=300, blank=True, help_text="Why it failed.")
+    checked_at = models.DateTimeField(
+        null=True, blank=True, help_text="When index_check last compared it with the database."
+    )
+    finding = models.CharField(max_length=300, blank=True, help_text="What that has found.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

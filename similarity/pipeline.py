@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -48,6 +48,7 @@ from similarity import (
     indexing,
     intake,
     lookalikes,
+    prototypes,
     rules,
     serving,
     upkeep,
@@ -351,6 +352,7 @@ def store(uploads: Sequence[Upload]) -> list[Upload]:
 
 def _write(uploads: Sequence[Upload]) -> list[Upload]:
     with transaction.atomic():
+        unsorted = _locked_unsorted(uploads)
         there = _locked_images(uploads)
         whole = [upload for upload in uploads if upload.run.image_id in there]
         done = {run.pk for run in Run.objects.finish([upload.run for upload in whole])}
@@ -364,6 +366,7 @@ def _write(uploads: Sequence[Upload]) -> list[Upload]:
         }
         if segments := replace_segments(found):
             _add_vectors(finished, segments)
+            _predict_categories(finished, unsorted)
         _note_looks({upload.run.image_id: upload.look for upload in finished})
         OriginalImage.objects.filter(pk__in=[upload.run.image_id for upload in finished]).update(
             status=OriginalImage.Status.READY, problem=""
@@ -378,7 +381,9 @@ def _add_vectors(uploads: Sequence[Upload], segments: Sequence[Segment]) -> None
     """
     serving.lock()
     embedders = serving.describing()
-    Embedding.objects.filter(segment__in=segments).delete()  # of what they showed before
+    before = Embedding.objects.filter(segment__in=segments)
+    if before.delete()[0]:  # of what they showed before
+        prototypes.mark(Product.objects.filter(images__segments__in=segments))
     rest = iter(segments)
     of_upload = [list(islice(rest, len(upload.crops))) for upload in uploads]
     for embedder in embedders:
@@ -390,6 +395,29 @@ def _add_vectors(uploads: Sequence[Upload], segments: Sequence[Segment]) -> None
         if well:
             vectors = np.concatenate([uploads[n].vectors[embedder] for n in well])
             add_embeddings(embedder, [one for n in well for one in of_upload[n]], vectors)
+
+
+def _locked_unsorted(uploads: Sequence[Upload]) -> set[int]:
+    """Those of the images' products that have no category: nobody gives them one meanwhile.
+
+    Locked before the images, as by whoever puts a product with its pictures.
+    """
+    images = OriginalImage.objects.filter(pk__in=[upload.run.image_id for upload in uploads])
+    products = list(images.order_by().values_list("product", flat=True).distinct())
+    unsorted = Product.objects.select_for_update().filter(pk__in=products, category=None)
+    return set(unsorted.order_by("pk").values_list("pk", flat=True))
+
+
+def _predict_categories(uploads: Sequence[Upload], unsorted: Collection[int]) -> None:
+    """Sort products by the best garment of the first picture that shows them."""
+    embedder = serving.serving_embedder()
+    best: dict[int, Vectors] = {}
+    for upload in uploads:
+        image = upload.run.image
+        product = None if image is None else image.product_id
+        if product is not None and product in unsorted and embedder in upload.vectors:
+            best.setdefault(product, upload.vectors[embedder][0])
+    prototypes.predict(embedder, best)
 
 
 def _locked_images(uploads: Sequence[Upload]) -> dict[int | None, OriginalImage]:
@@ -551,9 +579,39 @@ def _neighbours(run: Run) -> list[Neighbour]:
         seed=_query_vector(run, embedder),
         texts=backends.text_side(serving.backend_of(embedder)) if wish.has_words else None,
         limit=run.options["limit"],
-        among=among(filters, own=[] if run.segment is None else [run.segment]),
+        among=among(
+            filters,
+            own=[] if run.segment is None else [run.segment],
+            top_categories=run.options.get("top_categories"),
+        ),
         ruling=rules.in_force(filters, run.segment),
     )
+
+
+def sort(run: Run) -> None:
+    """Find the categories that are most like a photo, a box of it, or a known garment."""
+    checkpoint(run, "comparing", 0.5)
+    _compare_with_categories(run)
+    with transaction.atomic():
+        finish(run)
+        run.save(update_fields=["embedder", "categories"])
+
+
+def answer_with_categories(run: Run) -> None:
+    """The same for a run that is not saved yet, as `answer` does a search."""
+    run.started_at = timezone.now()
+    _compare_with_categories(run)
+    run.state, run.progress, run.finished_at = Run.State.DONE, 1.0, timezone.now()
+    run.save(force_insert=True)
+
+
+def _compare_with_categories(run: Run) -> None:
+    run.embedder = run.embedder or serving.chosen(run.options.get("model"))
+    vector = _query_vector(run, run.embedder)
+    if vector is None:
+        raise NotDescribed("What was to be compared has been deleted.")
+    ranking = prototypes.ranked(run.embedder, vector)[: run.options["limit"]]
+    run.categories = [(found.slug, found.similarity) for found in ranking]
 
 
 def _add_hits(run: Run, neighbours: Sequence[Neighbour]) -> None:
@@ -598,12 +656,17 @@ def segment_vector(segment_id: int | None, embedder: Embedder) -> Vectors:
     return cast(Vectors, rows[0][0])
 
 
-def among(filters: Mapping[str, Any], own: Iterable[Segment] = ()) -> Among:
-    """What passes the filters, and is not a garment's own."""
+def among(
+    filters: Mapping[str, Any],
+    own: Iterable[Segment] = (),
+    top_categories: int | None = None,
+) -> Among:
+    """What passes the filters, and is not a garment's own; see `Among` for the categories."""
     return Among(
         products=chosen_products(dict(filters)),
         colours=chosen_colours(dict(filters)),
         own=indexing.entries_of(own),
+        top_categories=top_categories,
     )
 
 
@@ -645,6 +708,7 @@ def rebuild(run: Run) -> None:
         run=run,
         on_progress=lambda done: checkpoint(run, "building", 0.9 * done),
     )
+    prototypes.refresh()
     finish(run)
 
 
@@ -757,4 +821,5 @@ WORK: dict[Run.Kind, Callable[[Run], None]] = {
     Run.Kind.DETECT: detect_in_query,
     Run.Kind.REBUILD: rebuild,
     Run.Kind.FILL: fill,
+    Run.Kind.SORT: sort,
 }

@@ -26,6 +26,7 @@ PRODUCT = {
     "store": "store",
     "brand": "brand",
     "category": "category__name",
+    "category_predicted": "category_predicted",
     "price": "price",
     "currency": "currency",
     "rating": "rating",

@@ -15,7 +15,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from catalog.models import Category, Product, ProductWord, Segment, SegmentColour
-from similarity import indexing
+from similarity import indexing, prototypes
 from similarity.engine import Vectors
 from similarity.indexing import Entry, Neighbour
 from similarity.models import Embedder, Rule
@@ -103,15 +103,17 @@ class Among:
     """Keys of products that are kept out."""
     own: Collection[Entry] = ()
     """What is searched with, which results must not name."""
+    top_categories: int | None = None
+    """Vectors are compared in so many of the nearest categories first; None: wherever."""
 
     def but(self, products: Collection[int]) -> Among:
         """The same without these products."""
         return replace(self, own={*self.own, *(("product", key) for key in products)})
 
     def only(self, products: Collection[int]) -> Among:
-        """Of these products alone."""
+        """Of these products alone, in whatever category they are."""
         kept = Product.objects.order_by() if self.products is None else self.products
-        return replace(self, products=kept.filter(pk__in=products))
+        return replace(self, products=kept.filter(pk__in=products), top_categories=None)
 
 
 def nearest(
@@ -140,15 +142,16 @@ def nearest(
 
 
 def _nearest(embedder: Embedder, vectors: Vectors, limit: int, among: Among) -> list[Neighbour]:
-    return indexing.nearest_to_any(
-        embedder,
-        vectors,
-        limit=limit,
-        products=among.products,
-        colours=among.colours,
-        without=among.without,
-        own=among.own,
-    )
+    how: dict[str, Any] = {
+        "limit": limit,
+        "products": among.products,
+        "colours": among.colours,
+        "without": among.without,
+        "own": among.own,
+    }
+    if among.top_categories is None:
+        return indexing.nearest_to_any(embedder, vectors, **how)
+    return prototypes.nearest(embedder, vectors, top=among.top_categories, **how)
 
 
 def _pins(

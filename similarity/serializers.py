@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from django.conf import settings
@@ -20,7 +20,7 @@ from accounts.services import preferences_of
 from catalog import words
 from catalog.facets import Facets
 from catalog.filters import UNKNOWN_COLOUR
-from catalog.models import Product, Segment, SegmentColour
+from catalog.models import Category, Product, Segment, SegmentColour
 from catalog.serializers import ColourSerializer, LinkField, ProductSerializer
 from similarity import backends, indexing, results, services
 from similarity.combined import Wish
@@ -53,6 +53,14 @@ def model_field() -> serializers.CharField:
         help_text="Another embedder than the serving one, if it has described the whole catalogue.",
     )
 
+
+MOST_CATEGORIES = 10
+"""That a search may be narrowed to."""
+
+USUAL_CATEGORIES = 3
+
+MOST_SORTED = 100
+"""Categories that are given at once."""
 
 Photo: TypeAlias = "UploadedFile[Any] | str"
 """A photo as it is sent: a file, or base64."""
@@ -312,9 +320,8 @@ def known_garments(ids: Sequence[str]) -> list[Segment]:
     return list({name: known[name] for name in ids}.values())
 
 
-class SearchRequestSerializer(serializers.Serializer[Any]):
-    """A search by one of image, image_url, query, segment and product; by text; by examples that
-    the results are to be like; or by several of these together."""
+class QuestionSerializer(serializers.Serializer[Any]):
+    """What can be asked about: one of image, image_url, query, segment and product."""
 
     image = Base64Field(required=False)
     image_url = serializers.URLField(required=False, help_text="If the shop allows it.")
@@ -333,20 +340,7 @@ class SearchRequestSerializer(serializers.Serializer[Any]):
         required=False,
         help_text="Reference of a product.",
     )
-    text = text_field("What to look for, in words.")
-    without = text_field("Words for what is to be left out.")
-    like = examples_field("Ids of garments that the results are to be like.")
-    unlike = examples_field("Ids of garments that they are not to be like.")
     model = model_field()
-    limit = limit_field(
-        required=False,
-        help_text=f"Otherwise as many as a person has chosen, or {USUAL_RESULTS}.",
-    )
-    detect = serializers.BooleanField(
-        default=None,  # a form that does not name it does not say no
-        allow_null=True,
-        help_text="Look for the garments of a new photo: else as a person has chosen, or true.",
-    )
     id = id_field()
     box = ShortListField(
         child=serializers.FloatField(),
@@ -356,11 +350,72 @@ class SearchRequestSerializer(serializers.Serializer[Any]):
         allow_null=True,
         help_text="The part of the photo to search with: left, top, right, bottom in pixels.",
     )
-    filters = FiltersSerializer(required=False)
-    facets = facets_field()
     wait = serializers.FloatField(
         min_value=0, max_value=30, default=10, help_text="Seconds to wait for the results."
     )
+
+    others: tuple[str, ...] = ()
+    """What can be asked with instead."""
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        given = [name for name in SOURCES if attrs.get(name) is not None]
+        if len(given) > 1:
+            raise serializers.ValidationError(f"Give one of {', '.join(SOURCES)}, not several.")
+        if not given and not any(attrs.get(name) for name in self.others):
+            raise serializers.ValidationError(f"Give one of {', '.join((*SOURCES, *self.others))}.")
+        if attrs.get("box") is not None and not set(given) & set(PHOTOS):
+            raise serializers.ValidationError({"box": ["A box is for a photo."]})
+        return attrs
+
+    def start(self, by_photo: Callable[..., Run], by_row: Callable[..., Run], **how: Any) -> Run:
+        """Start what is asked: with the bytes of a new photo, or with what is known."""
+        asked = self.validated_data
+        how |= {name: asked.get(name) for name in ("box", "model")} | {"pk": asked.get("id")}
+        if "segment" in asked:
+            return by_row(segment=asked["segment"], **how)
+        if "product" in asked:
+            return by_row(segment=services.main_segment(asked["product"]), **how)
+        if "query" in asked:
+            visible = Query.objects.visible_to(how["asked_by"] or AnonymousUser())
+            return by_row(query=get_object_or_404(visible, pk=asked["query"]), **how)
+        if "image" in asked:
+            return by_photo(photo_bytes(asked["image"]), **how)
+        if "image_url" in asked:
+            return by_photo(services.fetch_image(asked["image_url"]), **how)
+        return by_row(**how)
+
+
+class SearchRequestSerializer(QuestionSerializer):
+    """A search by one of image, image_url, query, segment and product; by text; by examples that
+    the results are to be like; or by several of these together."""
+
+    text = text_field("What to look for, in words.")
+    without = text_field("Words for what is to be left out.")
+    like = examples_field("Ids of garments that the results are to be like.")
+    unlike = examples_field("Ids of garments that they are not to be like.")
+    limit = limit_field(
+        required=False,
+        help_text=f"Otherwise as many as a person has chosen, or {USUAL_RESULTS}.",
+    )
+    detect = serializers.BooleanField(
+        default=None,  # a form that does not name it does not say no
+        allow_null=True,
+        help_text="Look for the garments of a new photo: else as a person has chosen, or true.",
+    )
+    filters = FiltersSerializer(required=False)
+    facets = facets_field()
+    use_prototypes = serializers.BooleanField(
+        default=False,
+        help_text="Look in the nearest categories first; further afield only for what is lacking.",
+    )
+    top_categories = serializers.IntegerField(
+        min_value=1,
+        max_value=MOST_CATEGORIES,
+        default=USUAL_CATEGORIES,
+        help_text="How many categories that are, with use_prototypes.",
+    )
+
+    others = WISHES
 
     def validate_like(self, ids: list[str]) -> list[Segment]:
         return known_garments(ids)
@@ -369,13 +424,7 @@ class SearchRequestSerializer(serializers.Serializer[Any]):
         return known_garments(ids)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        given = [name for name in SOURCES if attrs.get(name) is not None]
-        if len(given) > 1:
-            raise serializers.ValidationError(f"Give one of {', '.join(SOURCES)}, not several.")
-        if not given and not any(attrs.get(name) for name in WISHES):
-            raise serializers.ValidationError(f"Give one of {', '.join((*SOURCES, *WISHES))}.")
-        if attrs.get("box") is not None and not set(given) & set(PHOTOS):
-            raise serializers.ValidationError({"box": ["A box is for a photo."]})
+        attrs = super().validate(attrs)
         if both := {*attrs.get("like", ())} & {*attrs.get("unlike", ())}:
             names = ", ".join(sorted(map(str, both)))
             raise serializers.ValidationError({"unlike": [f"{names} is in both lists."]})
@@ -385,37 +434,46 @@ class SearchRequestSerializer(serializers.Serializer[Any]):
         """Search, for the person of `save(asked_by=...)`; raises what `services.search` does."""
         asked = validated_data
         person = asked["asked_by"]
-        how = {
-            "limit": asked.get("limit") or preferences_of(person).results or USUAL_RESULTS,
-            "box": asked.get("box"),
-            "filters": asked.get("filters"),
-            "asked_by": person,
-            "detect": asked.get("detect"),
-            "pk": asked.get("id"),
-            "model": asked.get("model"),
-            "wish": Wish(
+        return self.start(
+            services.search_photo,
+            services.search,
+            limit=asked.get("limit") or preferences_of(person).results or USUAL_RESULTS,
+            filters=asked.get("filters"),
+            asked_by=person,
+            detect=asked.get("detect"),
+            wish=Wish(
                 text=asked["text"],
                 without=asked["without"],
                 like=asked.get("like", ()),
                 unlike=asked.get("unlike", ()),
             ),
-            "facets": asked["facets"],
-        }
-        if "segment" in asked:
-            return services.search(segment=asked["segment"], **how)
-        if "product" in asked:
-            return services.search(segment=services.main_segment(asked["product"]), **how)
-        if "query" in asked:
-            visible = Query.objects.visible_to(person or AnonymousUser())
-            return services.search(query=get_object_or_404(visible, pk=asked["query"]), **how)
-        if "image" in asked:
-            return services.search_photo(photo_bytes(asked["image"]), **how)
-        if "image_url" in asked:
-            return services.search_photo(services.fetch_image(asked["image_url"]), **how)
-        return services.search(**how)
+            facets=asked["facets"],
+            top_categories=asked["top_categories"] if asked["use_prototypes"] else None,
+        )
 
 
 class SearchFormSerializer(SearchRequestSerializer):
+    """The same as a form, the image being a file."""
+
+    image = FileField(required=False)
+
+
+class SortRequestSerializer(QuestionSerializer):
+    """What is to be compared with the categories: one of image, image_url, query, segment and
+    product."""
+
+    limit = serializers.IntegerField(
+        min_value=1, max_value=MOST_SORTED, default=USUAL_RESULTS, help_text="Categories wanted."
+    )
+
+    def create(self, validated_data: dict[str, Any]) -> Run:
+        """Compare, for the person of `save(asked_by=...)`; raises what `services.sort` does."""
+        asked = validated_data
+        how = {"limit": asked["limit"], "asked_by": asked["asked_by"]}
+        return self.start(services.sort_photo, services.sort, **how)
+
+
+class SortFormSerializer(SortRequestSerializer):
     """The same as a form, the image being a file."""
 
     image = FileField(required=False)
@@ -591,6 +649,36 @@ class SearchSerializer(SearchSummarySerializer):
     def get_facets(self, run: Run) -> Any:
         found = services.facets_of(run)
         return None if found is None else FacetsSerializer(found).data
+
+
+class NearestCategorySerializer(serializers.Serializer[Any]):
+    slug = serializers.CharField(help_text="For the filter.")
+    name = serializers.CharField()
+    similarity = serializers.FloatField(help_text="Cosine with its garments' mean, -1 to 1.")
+
+
+class SortSerializer(RunSerializer):
+    """A comparison with the categories, the nearest first."""
+
+    categories = serializers.SerializerMethodField(help_text="Null before it is done.")
+    model = serializers.CharField(source="embedder.name", default=None, allow_null=True)
+    link = LinkField("prototype-search-detail", "pk")
+
+    class Meta(RunSerializer.Meta):
+        fields = (*RunSerializer.Meta.fields, "categories", "model", "link")
+        read_only_fields = fields
+
+    @extend_schema_field(NearestCategorySerializer(many=True, allow_null=True))
+    def get_categories(self, run: Run) -> Any:
+        if run.categories is None:
+            return None
+        found = [slug for slug, _ in run.categories]
+        names = dict(Category.objects.filter(slug__in=found).values_list("slug", "name"))
+        return [
+            {"slug": slug, "name": names[slug], "similarity": similarity}
+            for slug, similarity in run.categories
+            if slug in names
+        ]
 
 
 class SimilarRequestSerializer(FiltersSerializer):

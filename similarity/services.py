@@ -32,7 +32,7 @@ from catalog.facets import Facets
 from catalog.facets import count as count_facets
 from catalog.models import OriginalImage, Product, Segment
 from catalog.services import NewImage, Picture, add_images, keep_files
-from similarity import backends, indexing, intake, pipeline, rules, serving
+from similarity import backends, indexing, intake, pipeline, prototypes, rules, serving
 from similarity.combined import Wish
 from similarity.engine import Box
 from similarity.engine.errors import BrokenBuild, EngineError, MissingWeights
@@ -294,13 +294,15 @@ def search(
     filters: Mapping[str, Any] | None = None,
     model: str | None = None,
     facets: bool = False,
+    top_categories: int | None = None,
     asked_by: User | None = None,
     detect: bool | None = None,
     pk: uuid.UUID | None = None,
 ) -> Run:
     """Search with a photo, a box of it, or a known garment, with a wish, or with both.
 
-    `model` names another embedder than the serving one.
+    `model` names another embedder than the serving one; `top_categories` narrows the search to so
+    many of the nearest categories, as `prototypes.nearest` does.
 
     A search that is fast enough is done when this returns; any other is left to a worker. The
     first search with a photo also has its garments looked for, unless `detect` or, where that is
@@ -324,6 +326,7 @@ def search(
             "filters": dict(filters or {}),
             "model": model,
             "facets": facets,
+            "top_categories": top_categories,
             **wish.options,
         },
         expires_at=_forgotten_at(asked_by),
@@ -337,6 +340,43 @@ def search(
     if query is not None and wants:
         look_for_garments(query, asked_by)
     return run
+
+
+def sort(
+    *,
+    query: Query | None = None,
+    segment: Segment | None = None,
+    limit: int,
+    box: Sequence[float] | None = None,
+    model: str | None = None,
+    asked_by: User | None = None,
+    pk: uuid.UUID | None = None,
+) -> Run:
+    """Compare a photo, a box of it, or a known garment with the categories, and with nothing else.
+
+    Done when this returns, or left to a worker, as `search` is; gone after an hour. Raises as it
+    does.
+    """
+    if pk is not None and (known := known_run(pk, Run.Kind.SORT, asked_by)):
+        return known
+    embedder = serving.chosen(model)
+    run = Run(
+        id=pk or uuid.uuid4(),
+        kind=Run.Kind.SORT,
+        query=query,
+        segment=segment,
+        requested_by=asked_by,
+        options={
+            "limit": limit,
+            "box": None if query is None or box is None else _clamped(box, query),
+            "model": model,
+        },
+        expires_at=timezone.now() + FORGOTTEN_AFTER,
+    )
+    if query is None or serving.backend_of(embedder).light:
+        run.embedder = embedder
+        return _added(run, pipeline.answer_with_categories)
+    return _added(run, _leave_to_worker)
 
 
 def known_run(pk: uuid.UUID, kind: Run.Kind, asked_by: User | None) -> Run | None:
@@ -370,7 +410,19 @@ def _needs_embedder(query: Query | None, wish: Wish, embedder: Embedder) -> bool
     return wish.has_words and backends.text_side(serving.backend_of(embedder)) is not None
 
 
-def search_photo(
+def search_photo(data: bytes, **how: Any) -> Run:
+    """Search with a new photo. Raises BadImage, and what `search` does: before it is kept."""
+    return _with_photo(search, Run.Kind.SEARCH, data, **how)
+
+
+def sort_photo(data: bytes, **how: Any) -> Run:
+    """Compare a new photo with the categories, as `sort` does."""
+    return _with_photo(sort, Run.Kind.SORT, data, **how)
+
+
+def _with_photo(
+    start: Callable[..., Run],
+    kind: Run.Kind,
     data: bytes,
     *,
     box: Sequence[float] | None = None,
@@ -379,15 +431,14 @@ def search_photo(
     pk: uuid.UUID | None = None,
     **how: Any,
 ) -> Run:
-    """Search with a new photo. Raises BadImage, and what `search` does: before it is kept."""
-    if pk is not None and (known := known_run(pk, Run.Kind.SEARCH, asked_by)):
+    if pk is not None and (known := known_run(pk, kind, asked_by)):
         return known
     picture = take_in(data)
     serving.chosen(model)
     if box is not None:
         box = _clamped(box, picture)
     query = keep_query(picture, asked_by)
-    run = search(query=query, box=box, model=model, asked_by=asked_by, pk=pk, **how)
+    run = start(query=query, box=box, model=model, asked_by=asked_by, pk=pk, **how)
     if run.query_id != query.pk:  # the same id came twice at once, and the other was faster
         query.delete()
     return run
@@ -659,6 +710,7 @@ def sweep() -> Swept:
         enqueue(run)
     Run.objects.filter(expires_at__lt=timezone.now()).delete()
     _, expired = Query.objects.filter(expires_at__lt=timezone.now()).delete()
+    prototypes.refresh()
     swept.send(sender=Run)
     return Swept(given_back, failed, len(waiting), expired.get(Query._meta.label, 0))
 

@@ -8,18 +8,20 @@ shows nothing wrong, and is found and repaired here.
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from django.db import transaction
+from django.utils import timezone
 
 from catalog.models import Segment
-from similarity import indexing, serving
+from similarity import indexing
 from similarity.engine import Keys, LiveIndex, Vectors
-from similarity.engine.errors import EngineError
-from similarity.models import Embedder, Embedding
+from similarity.engine.errors import EngineError, NothingServes
+from similarity.models import Embedder, Embedding, IndexBuild
 
 logger = logging.getLogger("similarity.index")
 
@@ -44,37 +46,37 @@ def added(embedder: Embedder, segments: Sequence[Segment]) -> None:
 
 
 def removed(sender: Any, instance: Embedding, **_: Any) -> None:
-    """Let it know of a vector that is being deleted (a signal's receiver)."""
-    try:
-        embedder = serving.serving_embedder()
-    except EngineError:
-        return
-    index = indexing.live_index(embedder)
-    if index is None or instance.embedder_id != embedder.pk:
-        return
+    """Let it know of a vector that is being deleted, whichever embedder's (a signal's receiver)."""
     connection = transaction.get_connection()
     hooks = connection.run_on_commit
     latest = hooks[-1] if hooks else (None, None)
     # One call for all that one transaction deletes.
     if isinstance(latest[1], _Removal) and latest[0] == set(connection.savepoint_ids):
-        latest[1].keys.append(instance.pk)
+        latest[1].keys[instance.embedder_id].append(instance.pk)
     else:
-        transaction.on_commit(_Removal(index, [instance.pk]), robust=True)
+        removal = _Removal()
+        removal.keys[instance.embedder_id].append(instance.pk)
+        transaction.on_commit(removal, robust=True)
 
 
 @dataclass(eq=False)
 class _Removal:
-    index: LiveIndex
-    keys: list[int]
+    keys: defaultdict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    """By the key of the embedder."""
 
     def __call__(self) -> None:
-        _try(lambda: self.index.remove(None, np.array(sorted(self.keys), np.int64)))
+        for embedder in Embedder.objects.filter(pk__in=self.keys):
+            if index := indexing.live_index(embedder):
+                keys = np.array(sorted(self.keys[embedder.pk]), np.int64)
+                _try(lambda index=index, keys=keys: index.remove(None, keys))
 
 
 def _try(tell: Any) -> None:
     """The change is made, whether the index hears of it or not."""
     try:
         tell()
+    except NothingServes:  # whoever fills its first collection reads the rows
+        pass
     except EngineError as error:
         logger.warning("The index has missed a change: %s Run: manage.py index_check", error)
 
@@ -110,15 +112,33 @@ class Difference:
         return not len(self.wrong) and not (self.is_live and len(self.missing))
 
     @property
+    def told(self) -> str:
+        """In numbers, as people read it."""
+        lacking = "are missing" if self.is_live else "are newer, and scanned"
+        return (
+            f"{self.compared} vectors compared with the database, {len(self.wrong)} are wrong, "
+            f"{len(self.missing)} {lacking}, {len(self.surplus)} have gone from the database, and "
+            "are passed over."
+        )
+
+    @property
     def is_none(self) -> bool:
         return not (len(self.wrong) or len(self.missing) or len(self.surplus))
 
 
 def check(embedder: Embedder) -> Difference:
-    """Compare each vector of the index that serves with its row.
+    """Compare each vector of the index that serves with its row, and note the outcome.
 
     Raises IndexUnavailable, BrokenBuild.
     """
+    found = _compared(embedder)
+    IndexBuild.objects.filter(embedder=embedder, name=found.serving or "-").update(
+        checked_at=timezone.now(), finding=found.told
+    )
+    return found
+
+
+def _compared(embedder: Embedder) -> Difference:
     index = indexing.live_index(embedder)
     serving = index.serving() if index else indexing.status(embedder).serving
     held = indexing.held_vectors(embedder) if serving else iter(())

@@ -8,6 +8,7 @@ from similarity import views
 router = SimpleRouter()
 router.register("uploads", views.UploadViewSet, basename="upload")
 router.register("segments", views.SegmentViewSet, basename="segment")
+router.register("searches/prototypes", views.SortViewSet, basename="prototype-search")
 router.register("searches", views.SearchViewSet, basename="search")
 router.register("queries", views.QueryViewSet, basename="query")
 router.register("index/builds", views.IndexBuildViewSet, basename="index-build")

@@ -48,6 +48,9 @@ from similarity.serializers import (
     SearchSerializer,
     SimilarRequestSerializer,
     SimilarSerializer,
+    SortFormSerializer,
+    SortRequestSerializer,
+    SortSerializer,
     UploadFormSerializer,
     UploadOutcomeSerializer,
     UploadRequestSerializer,
@@ -214,6 +217,40 @@ class SearchViewSet(
             raise NotAuthenticated
         services.forget_searches(person)
         return Response(status=204)
+
+
+class SortViewSet(mixins.RetrieveModelMixin, RunActions):
+    """Comparisons with the categories' prototypes: what kind of garment is that?
+
+    Kept for an hour, and known to whoever has the id.
+    """
+
+    queryset = Run.objects.filter(kind=Run.Kind.SORT)
+    serializer_class = SortSerializer
+    permission_classes = [MaySearch]
+
+    def get_queryset(self) -> QuerySet[Run]:
+        runs = Run.objects.filter(kind=Run.Kind.SORT).visible_to(self.request.user)
+        return runs.select_related("embedder")
+
+    def get_throttles(self) -> list[BaseThrottle]:
+        starts = [SearchThrottle()] if self.action == "create" else []
+        return [*super().get_throttles(), *starts]
+
+    @extend_schema(
+        request={
+            "application/json": SortRequestSerializer,
+            "multipart/form-data": SortFormSerializer,
+        },
+        responses={201: SortSerializer, 202: SortSerializer},
+    )
+    def create(self, request: Request) -> Response:
+        """Compare. 201 with the categories, or 202 with a link to ask for them a little later."""
+        asked = SortRequestSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        run = asked.save(asked_by=asker(request))
+        services.wait_for(run, asked.validated_data["wait"])
+        return Response(self.get_serializer(run).data, status=201 if run.has_ended else 202)
 
 
 class ExportView(APIView):

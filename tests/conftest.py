@@ -14,7 +14,7 @@ from django.db.migrations import RunPython
 from rest_framework.test import APIClient
 
 from accounts import keys, roles
-from similarity import backends, indexing
+from similarity import backends, indexing, prototypes
 from tests.loopback import serving
 from tests.scratch import migrated, open_shop  # noqa: F401  (fixtures)
 
@@ -31,9 +31,11 @@ def fresh_shop(settings, tmp_path):
     settings.WHITENOISE_AUTOREFRESH = True
     backends.forget()
     indexing.forget()
+    prototypes.forget()
     yield
     backends.forget()
     indexing.forget()
+    prototypes.forget()
 
 
 GRANTING = (

@@ -220,6 +220,8 @@ class LiveIndex(Protocol):
     """
 
     dim: int
+    ef_search: int
+    """What a search of this process looks at: the more, the more it finds."""
 
     def missing(self) -> list[str]:
         """What must be put in place before first use, a sentence each; empty if nothing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -15,6 +15,15 @@ import numpy as np
 from similarity.engine import tuning
 from similarity.engine.builds import BuildStore, Manifest
 from similarity.engine.contracts import Keys, LiveIndex, Vectors
+
+LEAST_EFFORT = 64
+"""A search for ten asks for as many candidates in any case."""
+
+MOST_EFFORT = 1000
+"""pgvector takes no more."""
+
+_Query = tuple[Vectors, float, int]
+"""A vector, the similarity that is near enough, and how many are as near."""
 
 SAMPLED = 8
 """Vectors of each batch that recall is measured with."""
@@ -41,11 +50,13 @@ class LiveStore:
         *,
         batches: Iterable[tuple[Keys, Vectors]],
         about: Mapping[str, Any],
+        recall: float | None,
         on_progress: Callable[[int], None],
     ) -> Manifest:
         """Fill a new collection, without letting it serve; nothing stays if this raises.
 
-        What its searches find of what a scan by the service finds is in the manifest.
+        With `recall`, 0 to 1, the `ef_search` is looked for that finds so much of what a scan by
+        the service finds. It is in the manifest, and what it then found.
         """
         created, started = datetime.now(UTC), time.monotonic()
         name = f"{created:%Y%m%dT%H%M%S.%f}-{secrets.token_hex(4)}"
@@ -58,7 +69,10 @@ class LiveStore:
                 sample.append(vectors[:: max(1, len(vectors) // SAMPLED)])
                 on_progress(count)
             self.index.finish(name)
-            measured = self._measured(name, np.concatenate(sample))
+            queries = self._queries(name, np.concatenate(sample))
+            if recall is not None and queries:
+                self.index.ef_search = self._least_effort(name, queries[::2], recall)
+            measured = self._measured(name, queries[1::2] or queries)
         except BaseException:
             self.index.drop(name)
             raise
@@ -66,7 +80,7 @@ class LiveStore:
             name=name,
             engine=self.engine,
             options={},
-            parameters={},
+            parameters={"ef_search": self.index.ef_search},
             metric="cosine",
             dim=self.index.dim,
             count=count,
@@ -99,19 +113,40 @@ class LiveStore:
             self.index.drop(name)
         return doomed
 
-    def _measured(self, name: str, sample: Vectors) -> dict[str, float]:
+    def _queries(self, name: str, sample: Vectors) -> list[_Query]:
+        """Vectors to search with, and the similarity of the last that is right to find."""
+        step = max(1, len(sample) // (2 * tuning.QUERIES))
+        queries = []
+        for vector in sample[::step][: 2 * tuning.QUERIES]:
+            [right] = self.index.search(vector[np.newaxis], tuning.K, name=name, exactly=True)
+            queries.append((vector, right[-1].similarity - tuning.ROUNDING, len(right)))
+        return queries
+
+    def _least_effort(self, name: str, queries: Sequence[_Query], recall: float) -> int:
+        """The least effort that finds so much, to a tenth; the most there is if none does."""
+
+        def is_enough(effort: int) -> bool:
+            self.index.ef_search = effort
+            return self._measured(name, queries)["recall"] >= recall
+
+        low, high = 0, LEAST_EFFORT
+        while high < MOST_EFFORT and not is_enough(high):
+            low, high = high, min(MOST_EFFORT, 2 * high)
+        while low and high - low > max(1, high // 10):
+            middle = (low + high) // 2
+            low, high = (low, middle) if is_enough(middle) else (middle, high)
+        return high
+
+    def _measured(self, name: str, queries: Sequence[_Query]) -> dict[str, float]:
         """What searches of the collection find of what a scan of it finds."""
-        if not len(sample):
+        if not queries:
             return {}
-        queries = sample[:: max(1, len(sample) // tuning.QUERIES)][: tuning.QUERIES]
         found, seconds = [], []
-        for query in queries:
+        for vector, bar, count in queries:
             started = time.perf_counter()
-            [near] = self.index.search(query[np.newaxis], tuning.K, name=name)
+            [near] = self.index.search(vector[np.newaxis], tuning.K, name=name)
             seconds.append(time.perf_counter() - started)
-            [right] = self.index.search(query[np.newaxis], tuning.K, name=name, exactly=True)
-            bar = right[-1].similarity - tuning.ROUNDING
-            found.append(sum(hit.similarity >= bar for hit in near) / len(right))
+            found.append(sum(hit.similarity >= bar for hit in near) / count)
         p50, p95 = np.percentile(seconds, [50, 95])
         return asdict(
             tuning.Measured(

@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from catalog.models import Category, OriginalImage, Product, Tag
 from catalog.pictures import open_picture
+from similarity import prototypes
 from similarity.models import Run
 from tests.admin import send, told
 from tests.pictures import as_file, photo
@@ -250,3 +251,39 @@ def test_the_action_deletes_likewise(
         send(merchandiser, LIST, form)
     assert not Product.objects.exists()
     assert not [path for path in Path(settings.MEDIA_ROOT).rglob("*") if path.is_file()]
+
+
+# --- Predicted categories -------------------------------------------------------------------
+
+
+@pytest.fixture
+def predicted(db):
+    """A product whose category was told by its look."""
+    add_product("R-1", "red", category="Dresses")
+    prototypes.refresh()
+    return add_product("N-1", "red", 50).image.product
+
+
+def test_a_predicted_category_is_marked_in_the_list_and_can_be_filtered_for(
+    merchandiser, predicted
+):
+    assert "badge-predicted" in merchandiser.get(LIST).content.decode()
+    page = merchandiser.get(f"{LIST}?category_predicted__exact=1").content.decode()
+    assert "N-1" in page
+    assert "R-1" not in page
+
+
+def test_who_chooses_a_category_clears_the_mark(merchandiser, predicted):
+    coats = Category.objects.create(name="Coats", slug="coats")
+    typed = form_of(predicted, category=coats.pk, category_predicted="on")
+    assert send(merchandiser, page_of(predicted), typed).status_code == 302
+    predicted.refresh_from_db()
+    assert (predicted.category, predicted.category_predicted) == (coats, False)
+
+
+def test_who_unticks_the_mark_confirms_the_category(merchandiser, predicted):
+    predicted.refresh_from_db()
+    typed = form_of(predicted, category=predicted.category_id)
+    send(merchandiser, page_of(predicted), typed)
+    predicted.refresh_from_db()
+    assert (predicted.category.name, predicted.category_predicted) == ("Dresses", False)

@@ -73,6 +73,10 @@ POST   search-cancel            200     200          200   200   200        200 
 GET    query-detail             200     200          200   200   200        200           403
 GET    query-file               200     200          200   200   200        200           403
 
+POST   prototype-search-list    201     201          201   201   201        201           403
+GET    prototype-search-detail  200     200          200   200   200        200           403
+POST   prototype-search-cancel  200     200          200   200   200        200           403
+
 GET    index                    200     200          200   200   200        200           200
 POST   index-rebuild            401     403          403   202   202        403           403
 GET    index-build-list         401     403          403   200   200        403           403
@@ -141,6 +145,7 @@ BODIES = {
     "POST upload-list": {"images": [as_base64(photo("blue"))]},
     "POST search-list": {"product": "D-1"},
     "POST event-list": {"events": [{"kind": "click", "product": "D-1"}]},
+    "POST prototype-search-list": {"product": "D-1"},
     "POST auth-register": {"email": "new@shop.example", "password": "blue-linen-9"},
     "POST auth-sign-in": {"email": "nobody", "password": "nothing"},
     "POST auth-refresh": {"refresh_token": "none"},
@@ -243,6 +248,9 @@ def shop(request, db):
         options={"limit": 1, "box": None, "filters": {}},
     )
     upload = Run.objects.create(kind=Run.Kind.UPLOAD, image=segment.image, requested_by=user)
+    sort = Run.objects.create(
+        kind=Run.Kind.SORT, query=query, requested_by=user, options={"limit": 1, "box": None}
+    )
     build = indexing.rebuild(serving.serving_embedder())
     followed = Import.objects.create(kind=Import.Kind.PRODUCT, requested_by=user)
     arguments = {
@@ -252,6 +260,7 @@ def shop(request, db):
         "segment": [segment.identifier],
         "upload": [upload.pk],
         "search": [search.pk],
+        "prototype-search": [sort.pk],
         "query": [query.pk],
         "index-build": [build.pk],
         "legacy-cancel": [search.pk],

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from similarity import indexing, serving
+from similarity import indexing, prototypes, serving
 from similarity.engine.errors import EngineError
 
 
@@ -34,6 +34,7 @@ class Command(BaseCommand):
                     bar.update(round(100 * done) - bar.n)
 
                 build = indexing.rebuild(embedder, on_progress=show)
+            prototypes.refresh()
         except EngineError as error:
             raise CommandError(str(error)) from error
         made = [build.engine, f"{build.size / 2**20:.1f} MB"]
