@@ -22,6 +22,7 @@ AUDITED: dict[str, dict[str, Any]] = {
         "include_fields": ["identifier", "product", "position", "source_name", "source_url"]
     },
     "catalog.Segment": {"include_fields": ["image", "number", "label", "x0", "y0", "x1", "y1"]},
+    "similarity.GoldenSet": {},
     # Of an account, what it may do: its name, address and password are its owner's.
     "accounts.User": {
         "include_fields": ["is_active", "is_staff", "is_superuser"],

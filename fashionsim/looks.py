@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import Exists, OuterRef
 from django.urls import reverse
 
 from catalog.models import Category, Product, Segment, SegmentColour
-from similarity import results, serving
+from similarity import golden, results, serving
 from similarity.indexing import Neighbour
-from similarity.models import Query, Run
+from similarity.models import GoldenSet, Query, Run
 from similarity.serializers import LONGEST_TEXT
 
 LIKENESS = ((0.92, "Very close"), (0.8, "Close"), (0.65, "Similar"))
@@ -59,6 +59,8 @@ class Card:
     segment: Segment
     similarity: float | None = None
     matched: tuple[str, ...] = ()
+    verdict: bool | None = None
+    """Whether it was marked right or wrong in a golden set; None where it was not."""
 
     @property
     def product(self) -> Product | None:
@@ -286,6 +288,18 @@ def look(run: Run) -> dict[str, Any]:
         "more": _more(len(found), run.options["limit"]),
         **_wish(run),
         **_photo(run.query, run.options.get("box")),
+    }
+
+
+def marking(run: Run, found: Sequence[Card], name: str) -> dict[str, Any]:
+    """What a page needs to let results be marked for a golden set, and how they are marked now."""
+    told = golden.verdicts(run, name)
+    return {
+        "cards": [
+            replace(card, verdict=None if card.product is None else told.get(card.product.pk))
+            for card in found
+        ],
+        "marking": {"name": name, "names": GoldenSet.objects.values_list("name", flat=True)},
     }
 
 

@@ -40,6 +40,7 @@ GRANTING = (
     "catalog.migrations.0002_roles",
     "catalog.migrations.0008_lookalike_roles",
     "similarity.migrations.0002_roles",
+    "similarity.migrations.0009_golden_roles",
     "accounts.migrations.0004_enquiries",
     "shop.migrations.0002_roles",
 )

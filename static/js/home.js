@@ -175,6 +175,7 @@ function rest() {
 
 outcome.addEventListener("submit", (event) => {
   const form = event.target;
+  if ("plain" in form.dataset) return;
   event.preventDefault();
   if ("cancel" in form.dataset) stopSearch(form.dataset.api);
   else if ("detect" in form.dataset) detect(form.dataset.api);
