@@ -8,6 +8,7 @@ no lock. What must hold, failed sign-ins, is counted in the database by django-a
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Any
 
 from django.conf import settings
@@ -17,9 +18,16 @@ from rest_framework.throttling import BaseThrottle, SimpleRateThrottle
 from accounts.models import ApiKey
 
 
-def address_of(request: HttpRequest) -> str:
-    """The address that a request comes from, past so many proxies as are our own (PROXIES)."""
-    return str(BaseThrottle().get_ident(request))  # type: ignore[arg-type]
+def address_of(request: HttpRequest) -> str | None:
+    """The address that a request comes from, past so many proxies as are our own (PROXIES).
+
+    None where there is none, as behind a socket of this machine: a database may take addresses
+    alone, and nothing else, where they are kept.
+    """
+    try:
+        return str(ip_address(str(BaseThrottle().get_ident(request))))  # type: ignore[arg-type]
+    except ValueError:
+        return None
 
 
 def asker_of(request: Any) -> tuple[str, str]:
@@ -28,7 +36,7 @@ def asker_of(request: Any) -> tuple[str, str]:
         return "key", str(key.pk)
     if request.user.is_authenticated:
         return "person", str(request.user.pk)
-    return "stranger", address_of(request)
+    return "stranger", address_of(request) or "nowhere"
 
 
 class RequestThrottle(SimpleRateThrottle):
@@ -87,4 +95,4 @@ class SignInThrottle(RequestThrottle):
         return super().rate_for("sign-in")
 
     def asker(self, request: Any) -> tuple[str, str]:
-        return "stranger", address_of(request)
+        return "stranger", address_of(request) or "nowhere"

@@ -227,6 +227,18 @@ class MergedPicture(models.Model):
         return self.sha256
 
 
+class FormerItem(models.Model):
+    """The ids that a picture had as an item of the service before: its clients may still have
+    them."""
+
+    number = models.PositiveBigIntegerField(primary_key=True)
+    name = models.CharField(max_length=200, db_index=True, help_text='Like "01_segment_0".')
+    image = models.ForeignKey(OriginalImage, on_delete=models.CASCADE, related_name="former_items")
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class PerceptualHash(models.Model):
     """A picture's look in 64 bits, whole and in four parts by which near ones are found."""
 

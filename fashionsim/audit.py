@@ -23,6 +23,7 @@ AUDITED: dict[str, dict[str, Any]] = {
     },
     "catalog.Segment": {"include_fields": ["image", "number", "label", "x0", "y0", "x1", "y1"]},
     "similarity.Rule": {},
+    "similarity.GoldenSet": {},
     # Of an account, what it may do: its name, address and password are its owner's.
     "accounts.User": {
         "include_fields": ["is_active", "is_staff", "is_superuser"],

@@ -151,6 +151,11 @@ def _answer(request: HttpRequest, status: int, code: str, detail: str) -> HttpRe
     return render(request, "error.html", context, status=status)
 
 
+def page(request: HttpRequest, status: int, detail: str) -> HttpResponse:
+    """For a person who has asked for what cannot be done."""
+    return _answer(request, status, "refused", detail)
+
+
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _answer(request, 400, "bad_request", "The request is malformed.")
 

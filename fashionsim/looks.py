@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,9 +13,9 @@ from django.urls import reverse
 from accounts.models import MAX_RESULTS
 from catalog.models import OriginalImage, Product, Segment
 from fashionsim import narrowing
-from similarity import results, serving
+from similarity import golden, results, serving
 from similarity.indexing import Neighbour
-from similarity.models import Query, Run
+from similarity.models import GoldenSet, Query, Run
 from similarity.serializers import LONGEST_TEXT
 
 LIKENESS = ((0.92, "Very close"), (0.8, "Close"), (0.65, "Similar"))
@@ -69,6 +69,8 @@ class Card:
     matched: tuple[str, ...] = ()
     pinned: bool = False
     """Whether the shop has put it first."""
+    verdict: bool | None = None
+    """Whether it was marked right or wrong in a golden set; None where it was not."""
 
     @property
     def product(self) -> Product | None:
@@ -366,6 +368,18 @@ def _narrowing(run: Run, filters: dict[str, Any], *, counts: bool) -> dict[str, 
     if filters and not run.ranking:
         offered["ways_out"] = narrowing.ways_out(filters, counts=counts)
     return offered
+
+
+def marking(run: Run, found: Sequence[Card], name: str) -> dict[str, Any]:
+    """What a page needs to let results be marked for a golden set, and how they are marked now."""
+    told = golden.verdicts(run, name)
+    return {
+        "cards": [
+            replace(card, verdict=None if card.product is None else told.get(card.product.pk))
+            for card in found
+        ],
+        "marking": {"name": name, "names": GoldenSet.objects.values_list("name", flat=True)},
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ from functools import wraps
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.decorators import login_required
+from django.contrib.auth.decorators import login_required, permission_required
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import ValidationError as DjangoValidationError
 from django.core.paginator import Paginator
 from django.db.models import Prefetch
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -29,7 +30,7 @@ from accounts.throttles import RequestThrottle, SearchThrottle
 from catalog.models import OriginalImage, Product, Segment
 from fashionsim import errors, looks
 from fashionsim.preferences import preferences_for
-from similarity import services, serving
+from similarity import golden, services, serving
 from similarity.engine.errors import EngineError
 from similarity.errors import AlreadyEnded, Refused
 from similarity.filters import SearchFilter
@@ -52,6 +53,9 @@ ROW = 4
 
 TOGETHER, KINDS = 4, 3
 """Products for each garment that is worn with one, and how many such garments."""
+
+MARKS = {"right": True, "wrong": False, "clear": None}
+"""What a button says of a result, for a golden set."""
 
 
 def for_searchers(page: Page) -> Page:
@@ -92,8 +96,8 @@ def home(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         return _start(request)
     if asked := request.GET.get("search"):
-        search = looks.look(_visible_run(request, asked), _view(request))
-        return render(request, "home.html", _page(request) | search)
+        run = _visible_run(request, asked)
+        return render(request, "home.html", _page(request) | _look(request, run))
     return render(request, "home.html", _page(request) | _shelves())
 
 
@@ -193,9 +197,38 @@ def _visible_run(request: HttpRequest, pk: str | uuid.UUID) -> Run:
 @for_searchers
 def fragment(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """The part of the search page that shows one search, for the scripts to put in."""
-    return render(
-        request, "search/search.html", looks.look(_visible_run(request, pk), _view(request))
-    )
+    return render(request, "search/search.html", _look(request, _visible_run(request, pk)))
+
+
+def _look(request: HttpRequest, run: Run) -> dict[str, Any]:
+    """What is shown of a search; to those who may mark its results, with how they are marked."""
+    shown = looks.look(run, _view(request))
+    if not golden.is_markable(run, request.user):
+        return shown
+    return shown | looks.marking(run, shown["cards"], request.session.get("golden", golden.USUAL))
+
+
+@require_POST
+@permission_required("similarity.add_verdict", raise_exception=True)
+def mark(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Call a result of one's search right or wrong, for a golden set, or take it back.
+
+    Without a result it is only said which set is meant.
+    """
+    run = _visible_run(request, pk)
+    name = request.POST.get("set") or golden.USUAL
+    told = next(((said, request.POST[said]) for said in MARKS if said in request.POST), None)
+    try:
+        golden.named(name)
+        if told is not None:
+            segments = Segment.objects.filter(image__product__isnull=False)
+            segment = get_object_or_404(segments, identifier=told[1])
+            golden.mark(run, segment.image.product, MARKS[told[0]], name=name, by=request.user)  # type: ignore[arg-type]
+    except (Refused, DjangoValidationError) as error:
+        sentence = " ".join(getattr(error, "messages", [str(error)]))
+        return errors.page(request, getattr(error, "status", 400), sentence)
+    request.session["golden"] = name
+    return redirect(_address(run) + (f"#result-{told[1]}" if told else "#found-title"))
 
 
 @require_safe

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils import translation
+from django.utils.cache import patch_vary_headers
 
 from accounts.models import Preferences, languages
 from accounts.services import preferences_of
@@ -42,8 +43,17 @@ class PreferencesMiddleware:
             return self.get_response(request)
         chosen = preferences_for(request)
         request.preferences = chosen  # type: ignore[attr-defined]
-        with translation.override(chosen.language or settings.LANGUAGE_CODE):
-            return self.get_response(request)
+        with translation.override(chosen.language or _usual_language(request)):
+            response = self.get_response(request)
+        patch_vary_headers(response, ["Accept-Language"])
+        return response
+
+
+def _usual_language(request: HttpRequest) -> str:
+    """Where none was chosen: a stranger's browser's, if the pages can be read in it; the shop's."""
+    if request.user.is_authenticated:
+        return str(settings.LANGUAGE_CODE)
+    return translation.get_language_from_request(request)
 
 
 def preferences_for(request: HttpRequest) -> Preferences:

@@ -17,6 +17,7 @@ urlpatterns = [
     path("searches/<uuid:pk>/outfit/", pages.outfit, name="search-outfit"),
     path("searches/<uuid:pk>/cancel/", pages.cancel, name="search-stop"),
     path("searches/<uuid:pk>/detect/", pages.detect, name="search-detect"),
+    path("searches/<uuid:pk>/mark/", pages.mark, name="search-mark"),
     path("history/", pages.history, name="history"),
     path("history/clear/", pages.forget_all, name="history-clear"),
     path("history/<uuid:pk>/delete/", pages.forget, name="history-delete"),

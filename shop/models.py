@@ -14,6 +14,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from catalog.models import Product
+from shop.fields import EncryptedField
 from similarity.models import Run
 
 
@@ -89,9 +90,13 @@ class Event(models.TextChoices):
     TEST = "webhook.test", "Test, when somebody asks for it"
 
 
+CLEAR = "whsec_"
+"""What a secret begins with, as Standard Webhooks has it."""
+
+
 def new_secret() -> str:
-    """A secret of 256 random bits, written as Standard Webhooks has it."""
-    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+    """A secret of 256 random bits."""
+    return CLEAR + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def all_events() -> list[str]:
@@ -105,7 +110,7 @@ class Webhook(models.Model):
     url = models.CharField(
         "URL", max_length=500, validators=[URLValidator(schemes=["https", "http"])]
     )
-    secret = models.CharField(max_length=100, default=new_secret, editable=False)
+    secret = EncryptedField(max_length=255, clear=CLEAR, default=new_secret, editable=False)
     events = models.JSONField(default=all_events)
     is_active = models.BooleanField("active", default=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.core.exceptions import TooManyFilesSent
@@ -125,6 +125,27 @@ class ProductViewSet(Idempotent, CatalogProductViewSet):
         followed = services.start_import(Import.Kind.BATCH, batch.done, asker(request), rejected)
         answer = BatchOutcomeSerializer({"import_id": followed.pk, "products": outcomes})
         return Response(answer.data)
+
+    @extend_schema(exclude=True)
+    @batch.mapping.get
+    @batch.mapping.put
+    @batch.mapping.patch
+    @batch.mapping.delete
+    def named_batch(self, request: Request) -> Response:
+        """The product whose reference is "batch": its address is the one that batches go to."""
+        self.action = self.OF_ONE[str(request.method)]
+        return getattr(self, self.action)(request, reference="batch")  # type: ignore[no-any-return]
+
+    def get_object(self) -> Product:
+        self.kwargs.setdefault("reference", "batch")  # the one address that has none in it
+        return super().get_object()
+
+    OF_ONE: ClassVar[Mapping[str, str]] = {
+        "GET": "retrieve",
+        "PUT": "update",
+        "PATCH": "partial_update",
+        "DELETE": "destroy",
+    }
 
     @extend_schema(
         parameters=[SimilarRequestSerializer], responses=SimilarSerializer, filters=False

@@ -77,6 +77,9 @@ def deliver(pk: int) -> None:
     if not delivery.webhook.is_active:
         _note(delivery, state=Delivery.State.FAILED, problem="The webhook is switched off.")
         return
+    if not delivery.webhook.secret:
+        _failed(delivery, None, "Its secret cannot be read: SECRET_KEY is another one now.")
+        return
     try:
         status = _post(delivery)
     except FetchRefused as error:
@@ -121,6 +124,17 @@ def send_again(delivery: Delivery) -> None:
         state=Delivery.State.PENDING, attempts=0, due_at=timezone.now(), finished_at=None
     )
     enqueue(delivery.pk)
+
+
+def encrypt_anew() -> int:
+    """Encrypt all secrets by the SECRET_KEY of now; gives how many could not be read."""
+    unreadable = 0
+    for webhook in Webhook.objects.all():
+        if webhook.secret:
+            webhook.save(update_fields=["secret"])
+        else:
+            unreadable += 1
+    return unreadable
 
 
 def sweep() -> None:

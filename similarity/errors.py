@@ -49,6 +49,20 @@ class Incomplete(Refused):
     code = "incomplete"
 
 
+class NoSuchSet(Refused):
+    """There is no golden set of that name."""
+
+    status = 404
+    code = "no_such_set"
+
+
+class NotMarkable(Refused):
+    """Results of this search are not for this person to call right or wrong."""
+
+    status = 403
+    code = "not_markable"
+
+
 class NothingToUndo(Refused):
     """There is no earlier embedder to go back to."""
 

@@ -19,7 +19,7 @@ from uuid import UUID
 from django.conf import settings
 
 from accounts import audit
-from catalog.models import OriginalImage, Product
+from catalog.models import FormerItem, OriginalImage, Product
 from catalog.services import NewImage
 from similarity import backends, pipeline, services, serving
 from similarity.engine import Vectors
@@ -40,6 +40,8 @@ class Item:
     product: Product | None = None
     vector: Callable[[], Vectors | None] | None = None
     """Of a crop: the vector that it has already, (dim,), if it is any good."""
+    former: tuple[int, str] | None = None
+    """Number and name that it had in the service before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ def take_in(
     outcomes: dict[int, Outcome] = {}
     new: dict[int, NewImage] = {}
     vectors: list[Vectors | None] = []
+    former: list[tuple[int, str] | None] = []
     for place, item in enumerate(batch):
         try:
             picture = services.take_in(item.read())
@@ -116,7 +119,8 @@ def take_in(
         else:
             new[place] = NewImage(picture, source_name=item.name, product=item.product)
             vectors.append(vector)
-    described = _describe(list(new.values()), vectors, source, cut_out_by)
+            former.append(item.former)
+    described = _describe(list(new.values()), vectors, former, source, cut_out_by)
     outcomes |= zip(new, described, strict=True)
     return [outcomes[place] for place in range(len(batch))]
 
@@ -124,10 +128,19 @@ def take_in(
 def _describe(
     new: Sequence[NewImage],
     vectors: Sequence[Vectors | None],
+    former: Sequence[tuple[int, str] | None],
     source: OriginalImage.Source,
     cut_out_by: str,
 ) -> list[Outcome]:
     uploads = services.start_uploads(new, source=source, queued=False, cut_out_by=cut_out_by)
+    FormerItem.objects.bulk_create(
+        [
+            FormerItem(number=ids[0], name=ids[1], image=upload.image)
+            for ids, upload in zip(former, uploads, strict=True)
+            if ids is not None
+        ],
+        ignore_conflicts=True,
+    )
     pks = [upload.run.pk for upload in uploads]
     known = {pk: v for pk, v in zip(pks, vectors, strict=True) if v is not None}
     if claimed := pipeline.claim(pks):

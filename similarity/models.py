@@ -13,7 +13,7 @@ from django.db.models import Count, F, Max, Q
 from django.utils import timezone
 from django.utils.functional import cached_property
 
-from catalog.models import Category, OriginalImage, Product, Segment
+from catalog.models import Category, OriginalImage, Product, Segment, valid_identifier
 from similarity.fields import SumField, VectorField
 
 
@@ -591,3 +591,62 @@ class Rule(models.Model):
     @property
     def is_over(self) -> bool:
         return self.ends_at is not None and self.ends_at <= timezone.now()
+
+
+class GoldenSet(models.Model):
+    """Queries with results that people have called right or wrong: embedders are measured by it."""
+
+    name = models.CharField(max_length=100, unique=True, validators=[valid_identifier])
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class GoldenQuery(models.Model):
+    """What a golden set searches with: a garment of the catalogue, or a photo or a part of one.
+
+    A photo is a copy of the set's own, since queries expire.
+    """
+
+    golden_set = models.ForeignKey(GoldenSet, on_delete=models.CASCADE, related_name="queries")
+    key = models.CharField(max_length=64, help_text="Hash of what it searches with.")
+    segment = models.ForeignKey(
+        Segment, null=True, blank=True, on_delete=models.CASCADE, related_name="golden_queries"
+    )
+    file = models.FileField("photo", upload_to="golden/", max_length=200, blank=True)
+    box = models.JSONField(
+        null=True, blank=True, help_text="Part of the photo, in its pixels; null for all of it."
+    )
+
+    class Meta:
+        verbose_name_plural = "golden queries"
+        constraints = [
+            models.UniqueConstraint(fields=["golden_set", "key"], name="golden_query_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"photo {self.key[:8]}" if self.segment is None else self.segment.identifier
+
+
+class Verdict(models.Model):
+    """What somebody has said of one product as a result of one query."""
+
+    query = models.ForeignKey(GoldenQuery, on_delete=models.CASCADE, related_name="verdicts")
+    product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="verdicts")
+    is_right = models.BooleanField("right", help_text="Whether it is a good result.")
+    given_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    given_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["query", "product"], name="verdict_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.product_id} is {'right' if self.is_right else 'wrong'} for {self.query_id}"

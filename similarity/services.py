@@ -586,12 +586,13 @@ def facets_of(run: Run) -> Facets | None:
     return count_facets(run.options.get("filters") or {})
 
 
-def find_similar(data: bytes, *, limit: int) -> list[Neighbour]:
-    """What is most like the picture of those bytes; leaves no trace. Raises BadImage.
+def find_similar(data: bytes, *, limit: int, model: str | None = None) -> list[Neighbour]:
+    """What is most like the picture of those bytes; leaves no trace.
 
-    The picture goes the way that an uploaded one goes, through its stored JPEG.
+    The picture goes the way that an uploaded one goes, through its stored JPEG. Raises BadImage,
+    ModelNotReady.
     """
-    embedder = serving.serving_embedder()
+    embedder = serving.chosen(model)
     picture = open_stored(io.BytesIO(take_in(data).jpeg))
     vectors = serving.backend_of(embedder).embed([picture])
     return rules.nearest(
@@ -660,6 +661,28 @@ def cancel(run: Run) -> None:
         run.refresh_from_db()
         if run.state == Run.State.CANCELLED:
             pipeline.discard(run)
+
+
+def cancel_ahead(pk: uuid.UUID, kind: Run.Kind, asked_by: User | None) -> Run:
+    """Cancel what is still on its way to us under an id of its client's: it will not be done.
+
+    For an hour the id stands for a cancelled run. Raises IdTaken if it is there by now.
+    """
+    run = Run(
+        id=pk,
+        kind=kind,
+        state=Run.State.CANCELLED,
+        requested_by=asked_by,
+        options={"limit": 0, "box": None, "filters": {}} if kind == Run.Kind.SEARCH else {},
+        finished_at=timezone.now(),
+        expires_at=timezone.now() + FORGOTTEN_AFTER,
+    )
+    try:
+        with transaction.atomic():
+            run.save(force_insert=True)
+    except IntegrityError as error:
+        raise IdTaken("This id is taken. Give another.") from error
+    return run
 
 
 def wait_for(run: Run, seconds: float) -> None:

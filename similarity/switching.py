@@ -16,7 +16,7 @@ from django.db import transaction
 
 from accounts.models import User
 from catalog.models import Segment
-from similarity import backends, indexing, serving
+from similarity import backends, golden, indexing, serving
 from similarity.engine import BACKENDS, Detector, load
 from similarity.engine import Embedder as Backend
 from similarity.engine.errors import EngineError, UnknownBackend
@@ -28,8 +28,9 @@ from similarity.errors import (
     NothingToUndo,
     Serving,
 )
+from similarity.golden import Figures
 from similarity.indexing import IndexStatus
-from similarity.models import Embedder, Embedding, Run, Switch
+from similarity.models import Embedder, Embedding, GoldenSet, Run, Switch
 from similarity.services import cancel, enqueue
 
 NEAREST = 10
@@ -147,18 +148,30 @@ class Comparison:
     recall_at_1: tuple[float, float]
     recall_at_10: tuple[float, float]
     mean_average_precision: tuple[float, float]
+    golden_set: str = ""
+    """What people have marked, that both were measured by as well; empty without one."""
+    by_golden_set: tuple[Figures, Figures] | None = None
 
 
-def compare(before: Embedder, after: Embedder, *, sample: int = SAMPLE) -> Comparison:
-    """Search with the same garments by both, as shoppers do, and look for what ought to come."""
+def compare(
+    before: Embedder,
+    after: Embedder,
+    *,
+    sample: int = SAMPLE,
+    golden_set: GoldenSet | None = None,
+) -> Comparison:
+    """Search with the same garments by both, as shoppers do, and look for what ought to come.
+
+    With a golden set, also with its queries, for what people have called right. Raises EngineError.
+    """
     common = _in_both(before, after)
     queries = _spread(common, sample)
     overlaps = [
         _overlap(_results(before, segment), _results(after, segment))
         for segment in Segment.objects.filter(pk__in=queries).select_related("image")
     ]
-    golden = _golden(common, sample)
-    figures = [golden.evaluated(embedder) for embedder in (before, after)]
+    pictures = _golden(common, sample)
+    figures = [pictures.evaluated(embedder) for embedder in (before, after)]
     return Comparison(
         models=(before.key, after.key),
         queries=len(overlaps),
@@ -170,6 +183,10 @@ def compare(before: Embedder, after: Embedder, *, sample: int = SAMPLE) -> Compa
             figures[0].mean_average_precision,
             figures[1].mean_average_precision,
         ),
+        golden_set="" if golden_set is None else golden_set.name,
+        by_golden_set=None
+        if golden_set is None
+        else (golden.measure(golden_set, before), golden.measure(golden_set, after)),
     )
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
-from django.http import FileResponse, HttpRequest, HttpResponseBase
+from django.http import FileResponse, Http404, HttpRequest, HttpResponseBase
 from django.utils.cache import add_never_cache_headers
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -30,6 +30,7 @@ from catalog.views import PICTURE, AnyAccept, picture_response
 from catalog.views import SegmentViewSet as CatalogSegmentViewSet
 from similarity import indexing, results, services, serving, switching
 from similarity.engine.errors import BadImage
+from similarity.errors import IdTaken
 from similarity.export import export
 from similarity.filters import SearchFilter
 from similarity.models import IndexBuild, Query, Run
@@ -67,13 +68,30 @@ def asker(request: HttpRequest | Request) -> Any:
 class RunActions(viewsets.GenericViewSet[Run]):
     """What can be done with any run."""
 
+    kind: ClassVar[Run.Kind]
+
     @extend_schema(request=None)
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, **_: Any) -> Response:
-        """Stop it: at once while it waits, at its next step while it runs."""
-        run = self.get_object()
-        services.cancel(run)
+        """Stop it: at once while it waits, at its next step while it runs.
+
+        One that has not come yet, under the id that its client gives it, will not be done.
+        """
+        try:
+            run = self.get_object()
+        except Http404:
+            run = self._cancelled_ahead()
+        else:
+            services.cancel(run)
         return Response(self.get_serializer(run).data)
+
+    def _cancelled_ahead(self) -> Run:
+        """Raises Http404 for an id that cannot be one, or that is another's."""
+        try:
+            pk = uuid.UUID(str(self.kwargs["pk"]))
+            return services.cancel_ahead(pk, self.kind, asker(self.request))
+        except (ValueError, IdTaken) as error:
+            raise Http404 from error
 
 
 # --- Uploads --------------------------------------------------------------------------------
@@ -82,6 +100,7 @@ class RunActions(viewsets.GenericViewSet[Run]):
 class UploadViewSet(Idempotent, mixins.ListModelMixin, mixins.RetrieveModelMixin, RunActions):
     """Pictures on their way into the catalogue. The list holds one's own; staff see all."""
 
+    kind = Run.Kind.UPLOAD
     queryset = Run.objects.filter(kind=Run.Kind.UPLOAD)
     serializer_class = UploadSerializer
     filterset_fields = ("state",)
@@ -169,6 +188,7 @@ class SearchViewSet(
     The list is the history of whoever asks. A stranger's search is known by its id alone.
     """
 
+    kind = Run.Kind.SEARCH
     queryset = Run.objects.filter(kind=Run.Kind.SEARCH)
     serializer_class = SearchSerializer
     filterset_class = SearchFilter

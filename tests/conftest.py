@@ -43,6 +43,7 @@ GRANTING = (
     "catalog.migrations.0008_lookalike_roles",
     "similarity.migrations.0002_roles",
     "similarity.migrations.0009_rule_roles",
+    "similarity.migrations.0012_golden_roles",
     "accounts.migrations.0004_enquiries",
     "shop.migrations.0002_roles",
     "shop.migrations.0004_event_roles",

@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import re
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -14,7 +15,7 @@ from PIL import Image
 from rest_framework.exceptions import APIException, NotFound
 from rest_framework.response import Response
 
-from catalog.models import OriginalImage, Product, Segment
+from catalog.models import FormerItem, OriginalImage, Product, Segment
 from catalog.pictures import open_picture
 from fashionsim.errors import problem_details
 from similarity import results
@@ -121,15 +122,42 @@ def crop_of(segment: Segment, width: int | None = None) -> str:
 
 
 def segment_called(name: str) -> Segment:
-    """The garment of an old id: its key ("7"), or its name ("01_segment_0"); 404 otherwise."""
-    segments = Segment.objects.select_related("image__product")
+    """The garment of an old id: a number ("7"), or a name ("01_segment_0"); 404 otherwise.
+
+    What was imported from the service before has the number and the name that it had there.
+    """
+    segments = Segment.objects.select_related("image__product").order_by("number")
+    former = segments.none()
+    own = segments.none()
     if KEY.fullmatch(name):
-        found = segments.filter(pk=int(name)).first()
-    else:
-        found = segments.filter(identifier=name).first() if NAME.fullmatch(name) else None
+        former = segments.filter(image__former_items=int(name))
+        own = segments.filter(pk=int(name))
+    elif NAME.fullmatch(name):
+        former = segments.filter(image__former_items__name=name)
+        own = segments.filter(identifier=name)
+    found = former.first() or own.first()
     if found is None:
         raise NotFound(f"There is no item {name[:100]!r}.")
     return found
+
+
+def ids_of(segments: Iterable[Segment]) -> dict[int, int | str]:
+    """The ids by which old clients are told of garments, by their keys.
+
+    The number that it had before; or else its key, unless that was the number of another item
+    before: then its name, which is as good everywhere.
+    """
+    known = list(segments)
+    items = FormerItem.objects.filter(image__in={segment.image_id for segment in known})
+    numbers = dict(items.order_by("-number").values_list("image", "number"))
+    clashes = FormerItem.objects.filter(pk__in=[segment.pk for segment in known])
+    taken = set(clashes.values_list("pk", flat=True))
+    return {
+        segment.pk: numbers[segment.image_id]
+        if segment.number == 0 and segment.image_id in numbers
+        else (segment.identifier if segment.pk in taken else segment.pk)
+        for segment in known
+    }
 
 
 def segments_of(name: str) -> list[Segment]:
@@ -150,9 +178,10 @@ def found_in(run: Run) -> list[dict[str, Any]]:
     """The results of a search, best first."""
     neighbours = results.of_run(run)
     segments = Segment.objects.select_related("image").in_bulk([n.segment_id for n in neighbours])
+    ids = ids_of(segments.values())
     return [
         {
-            "id": item.segment_id,
+            "id": ids[item.segment_id],
             "similarity": min(1.0, max(0.0, item.similarity or 0.0)),
             "processed_image_base64": crop_of(segments[item.segment_id], SHOWN_WIDTH),
         }
@@ -165,7 +194,7 @@ def row(segment: Segment) -> dict[str, Any]:
     """A row of `splitted_images`. Vectors stay here: they mean nothing to another model."""
     at = segment.created_at.isoformat()
     return {
-        "id": segment.pk,
+        "id": ids_of([segment])[segment.pk],
         "splitted_image_id": segment.identifier,
         "splitted_image_path": path_of(segment),
         "original_image_id": segment.image.identifier,
@@ -221,7 +250,10 @@ def _names(product: Product, related: str) -> list[str]:
 
 def past(run: Run) -> dict[str, Any]:
     """A row of `image_history`: a search with its three best results."""
-    best: list[tuple[int | None, float | None]] = [(item[0], item[1]) for item in run.ranking[:3]]
+    ids = ids_of(Segment.objects.filter(pk__in=[item[0] for item in run.ranking[:3]]))
+    best: list[tuple[int | str | None, float | None]] = [
+        (ids.get(item[0]), item[1]) for item in run.ranking[:3]
+    ]
     best += [(None, None)] * 3
     entry: dict[str, Any] = {
         "search_id": str(run.pk),

@@ -88,6 +88,69 @@ def import_file(
     return target
 
 
+def import_folder(
+    source: Path, models_dir: Path, options: Options, weights: Weights | None = None
+) -> list[Path]:
+    """Copy a model of several files in, once it is known to load; gives the files' places.
+
+    With `weights`, that model's files, by their names; what the folder lacks has to be in
+    `models_dir`. Without, the folder is a model of open_clip, and goes under its own name. Raises
+    WrongWeights, UnknownWeights, and leaves the folder of models as it was.
+    """
+    copies = _of_catalogue(source, weights) if weights else _of_open_clip(source)
+    models_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=models_dir, prefix=".import-") as name:
+        folder = Path(name)
+        try:
+            for path, original in copies.items():
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(original, folder / path)
+        except OSError as error:
+            raise WrongWeights(f"{source} cannot be copied to {models_dir}: {error}") from error
+        if weights:
+            for file in weights.files:
+                if file.path in copies:
+                    _check_hash(folder / file.path, file)
+            _try_with(weights, folder, models_dir, options)
+        else:
+            _verify_own(folder / source.name, folder, options)
+        for path in copies:
+            _make_durable(folder / path)
+        for path in copies:
+            (models_dir / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).replace(models_dir / path)
+    return [models_dir / path for path in copies]
+
+
+def _of_catalogue(source: Path, weights: Weights) -> dict[str, Path]:
+    """Those of a model's files that a folder has, by their path below the folder of models."""
+    found = {}
+    for file in weights.files:
+        places = (source / file.path, source / file.name)
+        if (path := next(filter(Path.is_file, places), None)) is not None:
+            found[file.path] = path
+    if not found:
+        names = ", ".join(file.name for file in weights.files)
+        raise WrongWeights(f"{source} has none of {names}.")
+    return found
+
+
+def _of_open_clip(source: Path) -> dict[str, Path]:
+    """The files of a folder that is a model of open_clip; what lies in folders of it is not."""
+    if not (source / "open_clip_config.json").is_file():
+        raise UnknownWeights(f"{source} is no model of open_clip: say with --name which it is.")
+    if _is_of_catalogue(source.name):
+        raise UnknownWeights(
+            f"{source.name} is a model of the catalogue: say --name with its name."
+        )
+    return {f"{source.name}/{path.name}": path for path in source.iterdir() if path.is_file()}
+
+
+def _is_of_catalogue(name: str) -> bool:
+    """Whether models of the catalogue lie in a folder of that name."""
+    return any(file.path.startswith(f"{name}/") for w in CATALOGUE.values() for file in w.files)
+
+
 def _meant(source: Path, weights: Weights | None) -> tuple[Weights | None, File | None]:
     """Which file of which model a file is."""
     if not source.is_file():

@@ -63,6 +63,10 @@ def add_arguments(parser: ArgumentParser, kind: Kind) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--data", type=Path, metavar="FOLDER", help="a folder of labelled photos")
     source.add_argument("--catalogue", action="store_true", help="the shop's own pictures")
+    if kind == "embedder":
+        source.add_argument(
+            "--golden", metavar="NAME", help="a golden set: what people have marked right and wrong"
+        )
     parser.add_argument(
         "--held-out",
         type=_share,
@@ -117,7 +121,9 @@ def visibly(items: Sequence[T], unit: str, name: str) -> Iterable[T]:
 def facts(kind: Kind, options: Mapping[str, Any], chosen: Sequence[Model]) -> dict[str, Any]:
     """What was measured on what, for the head of what is saved."""
     source: dict[str, Any] = {"data": "the catalogue"}
-    if not options["catalogue"]:
+    if options.get("golden"):
+        source = {"golden set": options["golden"]}
+    elif not options["catalogue"]:
         source = {key: options[key] for key in ("data", "held_out", "seed")}
         source["data"] = str(source["data"])
     fingerprints = {model.name: model.backend.fingerprint for model in chosen}

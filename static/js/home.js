@@ -253,6 +253,7 @@ function rest() {
 
 outcome.addEventListener("submit", (event) => {
   const form = event.target;
+  if ("plain" in form.dataset) return;
   event.preventDefault();
   closePanels({ focus: true });
   if ("sort" in form.dataset) sortAs(form);

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 from django.db import connections
+from django.utils import timezone
 
 from catalog.models import OriginalImage, Segment
 from similarity import services
@@ -157,3 +158,43 @@ def test_an_upload_that_waits_is_cancelled_by_its_id_and_leaves_nothing(merchand
     assert not OriginalImage.objects.exists()
     assert not Segment.objects.exists()
     assert merchandiser.get(f"{UPLOADS}{pk}/").json()["state"] == "cancelled"
+
+
+# --- Before it has come ---------------------------------------------------------------------
+
+
+def test_what_is_cancelled_before_it_comes_is_not_done(shopper, merchandiser):
+    add_product("RED", "red")
+    files = stored_files()
+    for client, url, asked in (
+        (shopper, SEARCHES, searching(uuid4())),
+        (merchandiser, UPLOADS, uploading(uuid4(), "blue")),
+    ):
+        answer = client.post(f"{url}{asked['id']}/cancel/")
+        assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")
+        late = client.post(url, asked).json()
+        assert (late["uploads"][0] if url == UPLOADS else late)["state"] == "cancelled"
+        assert client.post(url, asked).status_code < 300
+    assert stored_files() == files
+    assert OriginalImage.objects.count() == 1
+    assert not Query.objects.exists()
+
+
+def test_it_is_in_nobody_s_history_and_gone_after_an_hour(shopper):
+    shopper.post(f"{SEARCHES}{uuid4()}/cancel/")
+    assert shopper.get(SEARCHES).json()["count"] == 0
+    Run.objects.update(expires_at=timezone.now())
+    services.sweep()
+    assert not Run.objects.exists()
+
+
+def test_who_has_cancelled_ahead_keeps_nobody_else_from_anything(shopper, other_shopper):
+    pk = uuid4()
+    shopper.post(f"{SEARCHES}{pk}/cancel/")
+    assert other_shopper.post(f"{SEARCHES}{pk}/cancel/").status_code == 404
+    refused(other_shopper.post(SEARCHES, searching(pk)), 409, "id_taken")
+    assert other_shopper.post(SEARCHES, searching(uuid4())).status_code == 201
+
+
+def test_what_cannot_be_an_id_is_not_found(shopper):
+    refused(shopper.post(f"{SEARCHES}seven/cancel/"), 404, "not_found")

@@ -41,6 +41,10 @@ PUT    product-detail           401     403          200   200   200        403 
 PATCH  product-detail           401     403          200   200   200        403           200
 DELETE product-detail           401     403          204   204   204        403           204
 POST   product-batch            401     403          200   200   200        403           200
+GET    product-batch            404     404          404   404   404        404           404
+PUT    product-batch            401     403          201   201   201        403           201
+PATCH  product-batch            401     403          404   404   404        403           404
+DELETE product-batch            401     403          404   404   404        403           404
 GET    product-similar          200     200          200   200   200        200           403
 GET    import-detail            401     403          200   200   200        403           200
 POST   event-list               200     200          200   200   200        200           403
@@ -139,6 +143,7 @@ BODIES = {
     "POST product-list": {"reference": "NEW", "name": "New"},
     "PUT product-detail": {"reference": "D-1", "name": "New"},
     "PATCH product-detail": {"name": "New"},
+    "PUT product-batch": {"reference": "batch", "name": "A product of that name"},
     "POST product-batch": {"products": [{"reference": "NEW", "name": "New", "images": []}]},
     "PUT image-detail": {"position": 1},
     "PATCH image-detail": {"position": 1},

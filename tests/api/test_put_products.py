@@ -255,3 +255,18 @@ def test_pictures_of_a_deleted_product_are_neither_fetched_nor_described(merchan
     assert {run.state for run in Run.objects.all()} == {"cancelled"}
     assert open_web.seen == []
     assert not OriginalImage.objects.exists()
+
+
+def test_a_product_may_be_named_batch_as_the_address_of_batches_is(catalogue_key):
+    url = "/api/v1/products/batch/"
+    product = {"name": "Batch dyed", "images": [as_base64(RED)]}
+    assert catalogue_key.put(url, product).status_code == 201
+    work()
+    assert catalogue_key.get(url).json()["name"] == "Batch dyed"
+    assert catalogue_key.patch(url, {"brand": "Ada"}).json()["brand"] == "Ada"
+    assert len(Product.objects.get(reference="batch").images.all()) == 1
+    put_both = {"products": [{"reference": "batch", "name": "New"}, {"reference": "D-2"}]}
+    outcomes = catalogue_key.post(url, put_both).json()["products"]
+    assert [outcome["reference"] for outcome in outcomes] == ["batch", "D-2"]
+    assert catalogue_key.delete(url).status_code == 204
+    refused(catalogue_key.get(url), 404, "not_found")

@@ -237,3 +237,13 @@ def test_with_redis_all_processes_count_together(settings):
     # Another process has a connection of its own, and the same counters.
     del caches["default"]
     assert asked(APIClient(), 1) == [429]
+
+
+def test_who_comes_from_no_address_counts_among_their_like(stranger, db):
+    assert asked(stranger, 3, REMOTE_ADDR="") == [200, 200, 429]
+
+
+def test_a_sign_in_from_no_address_is_counted(db):
+    wrong = {"username": "sam", "password": "wrong"}
+    assert Client(REMOTE_ADDR="").post("/sign-in/", wrong).status_code == 200
+    assert AccessAttempt.objects.get().ip_address is None

@@ -10,7 +10,10 @@ from django.core.management import CommandError, call_command
 
 from similarity.models import Query, Run
 from tests.pictures import photo
+from tests.pipeline.backends import HERE
 from tests.shop import add_photo, add_product
+
+OTHER = f"{HERE}:ThumbnailEmbedder"
 
 
 @pytest.fixture
@@ -118,3 +121,13 @@ def test_a_script_gets_json_and_nothing_else_on_stdout(open_shop, file, tmp_path
     assert failed.stdout == ""
     assert "not a picture" in failed.stderr
     assert "Traceback" not in failed.stderr
+
+
+def test_another_embedder_that_is_filled_may_be_asked(db, file, capsys):
+    add_product("RED", "red")
+    with pytest.raises(CommandError, match="described the whole catalogue"):
+        call_command("find_similar", file, model=OTHER)
+    call_command("embed_catalogue", embedder=OTHER)
+    capsys.readouterr()
+    call_command("find_similar", file, model=OTHER)
+    assert "RED" in capsys.readouterr().out

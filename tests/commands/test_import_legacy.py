@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 
-from catalog.models import OriginalImage, Product, Segment
+from catalog.models import FormerItem, OriginalImage, Product, Segment
 from similarity import backends
 from similarity.engine.fetch import fetch
 from similarity.management.importing import feed
@@ -342,6 +342,11 @@ def fill(old_shop: OldShop, crops: int = 12) -> None:
     )
 
 
+def names_in_order(crops: int = 12) -> list[str]:
+    """What `fill` calls its crops, in the order of their numbers."""
+    return [f"{'01' if number % 2 else '02'}_segment_{number}" for number in range(crops)]
+
+
 @pytest.mark.servers
 def test_the_old_tables_become_garments_and_products(old_shop, capsys):
     fill(old_shop)
@@ -359,6 +364,10 @@ def test_the_old_tables_become_garments_and_products(old_shop, capsys):
         ("imported", "garment", 120)
     }
     assert OriginalImage.objects.filter(source_name="02_segment_4", product=None).exists()
+    items = FormerItem.objects.values_list("pk", "name", "image__source_name")
+    assert {number: (name, own) for number, name, own in items} == {
+        number: (name, name) for number, name in enumerate(names_in_order(), start=1)
+    }
     before = state()
     out = imported(capsys, "mysql", old_shop.url)
     assert "0 pictures added, 12 known already" in out

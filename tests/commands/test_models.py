@@ -182,6 +182,32 @@ def test_weights_are_imported_once_they_are_known_to_serve(tmp_path, models_dir,
 
 
 @pytest.mark.ml
+def test_a_folder_of_a_model_s_files_is_imported_as_one(tmp_path, models_dir, capsys):
+    pytest.importorskip("open_clip")
+    source = tiny_models.write_open_clip(tmp_path, "our-clip")
+    (source / "notes").mkdir()
+    out = said(capsys, "import", source)
+    assert out.count("Installed: ") == len([path for path in source.iterdir() if path.is_file()])
+    assert (models_dir / "our-clip" / "open_clip_model.safetensors").is_file()
+    assert not (models_dir / "our-clip" / "notes").exists()
+    assert "our-clip: loads as a model of open_clip" in said(capsys, "verify")
+
+
+@pytest.mark.ml
+def test_a_folder_that_does_not_load_is_not_imported(tmp_path, models_dir):
+    pytest.importorskip("open_clip")
+    source = tiny_models.write_open_clip(tmp_path, "our-clip")
+    _of_another_model(source / "open_clip_model.safetensors")
+    with pytest.raises(CommandError, match="does not fit"):
+        call_command("models", "import", source)
+    (tmp_path / "empty").mkdir()
+    for more, complaint in (((), "say with --name"), (("--name", "groundingdino"), "has none of")):
+        with pytest.raises(CommandError, match=complaint):
+            call_command("models", "import", tmp_path / "empty", *more)
+    assert not models_dir.exists() or list(models_dir.iterdir()) == []
+
+
+@pytest.mark.ml
 def test_weights_of_nobodys_name_are_imported_under_their_own(tmp_path, models_dir):
     torch = pytest.importorskip("torch")
     torch.save({"layer.weight": torch.zeros(2)}, tmp_path / "own.pth")

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from catalog.models import OriginalImage, Segment
+from catalog.models import FormerItem, OriginalImage, Segment
 from catalog.services import save_product
 from similarity.models import Embedding
 from tests.legacy import failed, opened, refused
@@ -204,3 +204,35 @@ def test_a_product_that_changes_changes_the_details(stranger, dress):
     save_product("D-1", name="Winter dress")
     message = stranger.post(DETAIL, {"splitted_image_id": dress.pk}).json()["message"]
     assert message["product_name"] == "Winter dress"
+
+
+# --- Items of the service before ------------------------------------------------------------
+
+
+@pytest.fixture
+def imported(dress):
+    """The dress had the number that another garment has here."""
+    other = Segment.objects.exclude(pk=dress.pk).get()
+    FormerItem.objects.create(number=other.pk, name="77_segment_3", image=dress.image)
+    return dress, other
+
+
+def detail(client, asked) -> str:
+    return client.post(DETAIL, {"splitted_image_id": asked}).json()["message"]["product_name"]
+
+
+def test_an_item_is_found_by_the_ids_that_it_had_before(stranger, imported):
+    dress, other = imported
+    assert detail(stranger, other.pk) == detail(stranger, "77_segment_3") == "Summer dress"
+    assert detail(stranger, dress.pk) == detail(stranger, "01_segment_0") == "Summer dress"
+    assert detail(stranger, other.identifier) == "blue thing"
+
+
+def test_results_tell_of_ids_that_lead_back_to_their_items(stranger, imported):
+    dress, other = imported
+    found = stranger.post("/relay_image", {"image_base64": as_base64(photo("red", seed=3))}).json()
+    ids = [item["id"] for item in found["results"]]
+    assert ids == [other.pk, other.identifier]
+    assert [detail(stranger, name) for name in ids] == ["Summer dress", "blue thing"]
+    assert stranger.get(f"{ROWS}{other.pk}").json()["data"]["id"] == other.pk
+    assert dress.pk not in ids

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
+from accounts.roles import MERCHANDISER
 from tests.conftest import person
 from tests.pages.test_browser import (  # noqa: F401  (fixtures)
     best,
@@ -84,4 +85,18 @@ def test_one_s_own_pages(open_page, shop, theme, path, live_server):  # noqa: F8
     page.context.add_cookies([cookie | {"url": live_server.url}])
     page.goto(path)
     assert "Sign out" in page.content()
+    check(page)
+
+
+@LOOKS
+def test_results_that_staff_may_mark(open_page, shop, theme, live_server):  # noqa: F811
+    client = Client()
+    client.force_login(person("mona", MERCHANDISER, is_staff=True))
+    address = client.post("/", {"image": as_file(half_red_half_blue())})["Location"]
+    page = open_page("/support/", **theme)
+    cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value}
+    page.context.add_cookies([cookie | {"url": live_server.url}])
+    page.goto(address)
+    page.click(".mark >> nth=0")
+    page.wait_for_selector('.mark[aria-pressed="true"]')
     check(page)

@@ -125,3 +125,19 @@ def test_who_keeps_no_history_is_told_how_long_a_photo_stays(sam):
     assert "deleted after 30 days" in sam.get("/").text
     sam.post(URL, {name: value for name, value in CHOSEN.items() if name != "keeps_history"})
     assert "deleted within the hour" in sam.get("/").text
+
+
+@pytest.mark.parametrize(
+    ("asked", "language"),
+    [("de-AT,de;q=0.9,en;q=0.5", "de"), ("tlh, ja;q=0.2", "ja"), ("tlh", "en"), ("", "en")],
+)
+def test_a_stranger_reads_the_language_of_their_browser(stranger, db, asked, language):
+    page = stranger.get("/", headers={"Accept-Language": asked})
+    assert f'<html lang="{language}"' in page.text
+    assert "Accept-Language" in page["Vary"]
+
+
+def test_what_a_stranger_has_chosen_wins_over_their_browser(stranger, db):
+    stranger.cookies["django_language"] = "fr"
+    page = stranger.get("/", headers={"Accept-Language": "de"})
+    assert '<html lang="fr"' in page.text

@@ -2,10 +2,12 @@
 
 import datetime as dt
 import json
+from importlib import import_module
 
 import pytest
-from django.core.management import call_command
-from django.db import transaction
+from django.apps import apps
+from django.core.management import CommandError, call_command
+from django.db import connection, transaction
 from django.utils import timezone
 from django_q.brokers import get_broker
 from standardwebhooks.webhooks import Webhook as Checker
@@ -328,3 +330,45 @@ def test_imports_are_shown(staff, merchandiser):
     assert "1 of 1 done" in staff.get("/admin/shop/import/").content.decode()
     assert "D-1" in staff.get(f"/admin/shop/import/{pk}/change/").content.decode()
     assert merchandiser.get("/admin/shop/import/").status_code == 403
+
+
+# --- Their secrets in the database ----------------------------------------------------------
+
+
+def stored_secret() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT secret FROM shop_webhook")
+        return cursor.fetchone()[0]
+
+
+def test_a_secret_is_not_in_clear_in_the_database(hook):
+    assert hook.secret.startswith("whsec_")
+    assert hook.secret not in stored_secret()
+    assert Webhook.objects.get().secret == hook.secret
+
+
+def test_secrets_outlive_a_new_secret_key(hook, settings):
+    before, settings.SECRET_KEY = settings.SECRET_KEY, "another" * 10
+    settings.SECRET_KEY_FALLBACKS = [before]
+    assert Webhook.objects.get().secret == hook.secret
+    call_command("rotate_secrets")
+    settings.SECRET_KEY_FALLBACKS = []
+    assert Webhook.objects.get().secret == hook.secret
+
+
+def test_a_secret_that_no_key_reads_is_told_and_nothing_is_sent(hook, settings, open_web):
+    settings.SECRET_KEY = "another" * 10
+    with pytest.raises(CommandError, match="1 webhooks cannot be read"):
+        call_command("rotate_secrets")
+    webhooks.send_test(Webhook.objects.get())
+    send_all()
+    assert messages(open_web) == []
+    assert "SECRET_KEY" in Delivery.objects.get().problem
+
+
+def test_secrets_that_were_in_clear_are_encrypted_by_the_migration(hook):
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE shop_webhook SET secret = %s", [hook.secret])
+    import_module("shop.migrations.0005_encrypted_secrets").encrypt(apps, None)
+    assert hook.secret not in stored_secret()
+    assert Webhook.objects.get().secret == hook.secret

@@ -74,8 +74,8 @@ def _features(network: nn.Module, pixels: Tensor) -> Tensor:
 
 
 def _replace(network: ResNet) -> None:
-    network.conv1 = PackedConvolution(network.conv1, "relu")  # type: ignore[assignment]
-    network.relu = nn.Identity()  # type: ignore[assignment]
+    network.conv1 = PackedConvolution(network.conv1, "relu")
+    network.relu = nn.Identity()
     for name in ("layer1", "layer2", "layer3", "layer4"):
         blocks: Any = getattr(network, name)
         setattr(network, name, nn.Sequential(*map(PackedBottleneck, blocks)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -13,12 +13,15 @@ from django.core.management.base import BaseCommand, CommandError
 from PIL.Image import Image
 
 from catalog.models import Product, Segment
+from similarity import golden, serving
 from similarity.engine import Box, Embedder, Vectors, datasets, images
 from similarity.engine.errors import EngineError
 from similarity.engine.evaluation import instance, retrieval
 from similarity.engine.evaluation.report import Line, Picture, Section, Table
+from similarity.errors import Refused
 from similarity.management import evaluating
 from similarity.management.evaluating import CASES, Model, Sample
+from similarity.models import Embedder as Row
 
 BATCH = 32
 SHOWN = 5
@@ -62,6 +65,9 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         models = evaluating.models("embedder", options)
+        if options["golden"]:
+            self._by_golden_set(models, options)
+            return
         if options["catalogue"]:
             samples, measures = _catalogue()
         else:
@@ -87,6 +93,34 @@ class Command(BaseCommand):
             {name: _as_dict(measured) for name, measured in results.items()},
             (_section(measure, results[measure.name], samples) for measure in measures),
         )
+
+    def _by_golden_set(self, models: Sequence[Model], options: dict[str, Any]) -> None:
+        """Search the catalogue as shoppers do, by each model's own index of it."""
+        try:
+            golden_set = golden.get(options["golden"])
+            figures = [golden.measure(golden_set, _filled(model.name)) for model in models]
+        except (EngineError, Refused, OSError) as error:
+            raise CommandError(str(error)) from error
+        names = [model.name for model in models]
+        self.stdout.write(golden.table(golden_set.name, names, figures))
+        evaluating.save(
+            f"Embedder {names[0]}",
+            options,
+            evaluating.facts("embedder", options, models),
+            {golden_set.name: dict(zip(names, map(asdict, figures), strict=True))},
+            [],
+        )
+
+
+def _filled(name: str) -> Row:
+    """The row of an embedder that has described the whole catalogue."""
+    embedder = serving.installed(name)
+    if lacking := serving.lacking(embedder).count():
+        raise CommandError(
+            f"{embedder} has not described {lacking} garments. "
+            f"Run: manage.py embed_catalogue --embedder {name}"
+        )
+    return embedder
 
 
 # --- What is measured on -------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from similarity import results, services
 from similarity.engine.errors import EngineError
+from similarity.errors import Refused
 
 
 class Command(BaseCommand):
@@ -19,6 +20,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("photo", type=Path)
         parser.add_argument("--limit", type=int, default=10, help="results, 1 to 100 (default 10)")
+        parser.add_argument(
+            "--model", metavar="NAME", help="another embedder that has described the catalogue"
+        )
         parser.add_argument("--json", action="store_true", help="print JSON, and nothing else")
 
     def handle(self, *_: Any, **options: Any) -> None:
@@ -26,10 +30,14 @@ class Command(BaseCommand):
         if not 1 <= options["limit"] <= 100:  # noqa: PLR2004  (as the API has it)
             raise CommandError("--limit goes from 1 to 100.")
         try:
-            found = results.read(services.find_similar(photo.read_bytes(), limit=options["limit"]))
+            found = results.read(
+                services.find_similar(
+                    photo.read_bytes(), limit=options["limit"], model=options["model"]
+                )
+            )
         except OSError as error:
             raise CommandError(f"{photo} cannot be read: {error.strerror}.") from error
-        except EngineError as error:
+        except (EngineError, Refused) as error:
             raise CommandError(str(error)) from error
         rows = [
             {

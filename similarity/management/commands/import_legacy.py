@@ -172,7 +172,7 @@ def _items(
             if picture.is_address and name in settled:
                 counts["known"] += 1
             else:
-                yield row.name, Item(name, picture.read, product, picture.vector)
+                yield row.name, Item(name, picture.read, product, picture.vector, picture.former)
     counts["products"] = len(saved)
 
 

@@ -37,8 +37,10 @@ class Command(BaseCommand):
             metavar="FILE=HEX",
             help="what a file that is not pinned has to be; may be given more than once",
         )
-        take = verbs.add_parser("import", help="copy a file of weights in, if it loads")
-        take.add_argument("file", type=Path, metavar="FILE")
+        take = verbs.add_parser(
+            "import", help="copy a file of weights, or a folder of a model's files, in if it loads"
+        )
+        take.add_argument("file", type=Path, metavar="FILE|FOLDER")
         take.add_argument("--name", metavar="NAME", help="the model that it belongs to")
         verbs.add_parser("verify", help="hash and load all that is installed")
 
@@ -83,8 +85,13 @@ class Command(BaseCommand):
 
     def _import(self, file: Path, name: str | None, **_: Any) -> None:
         weights = known(name) if name else None
-        path = installing.import_file(file, settings.MODELS_DIR, backends.options, weights)
-        self.stdout.write(f"Installed: {path}")
+        if file.is_dir():
+            take = installing.import_folder
+            paths = take(file.resolve(), settings.MODELS_DIR, backends.options, weights)
+        else:
+            paths = [installing.import_file(file, settings.MODELS_DIR, backends.options, weights)]
+        for path in paths:
+            self.stdout.write(f"Installed: {path}")
 
     def _verify(self, **_: Any) -> None:
         failed = False

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from similarity import serving, switching
+from similarity import golden, serving, switching
 from similarity.engine.errors import EngineError
 from similarity.engine.evaluation.report import Table
 from similarity.errors import Refused
@@ -39,6 +39,12 @@ class Command(BaseCommand):
             help="garments to search with, to compare both (default %(default)s)",
         )
 
+        parser.add_argument(
+            "--golden",
+            metavar="NAME",
+            help="the golden set to measure both by (default: the only one, if there is one)",
+        )
+
     def handle(self, *_: Any, **options: Any) -> None:
         if options["sample"] < 1:
             raise CommandError("--sample must be at least 1.")
@@ -62,7 +68,10 @@ class Command(BaseCommand):
                 f"{embedder} has not described {missing} garments yet. "
                 f"Run: manage.py embed_catalogue --embedder {embedder.name}"
             )
-        comparison = switching.compare(before, embedder, sample=options["sample"])
+        golden_set = golden.get(options["golden"]) if options["golden"] else golden.only_one()
+        comparison = switching.compare(
+            before, embedder, sample=options["sample"], golden_set=golden_set
+        )
         self.stdout.write(_shown(comparison))
         if not options["yes"] and not _confirmed(f"Let {embedder} serve? [y/N] "):
             raise CommandError(f"{before} goes on serving.")
@@ -88,7 +97,11 @@ def _shown(comparison: Comparison) -> str:
             f"Overlap: the part of the results that both have. The rest: how well pictures of one "
             f"product find each other, in {comparison.golden} searches."
         )
-    return f"{Table(['', *comparison.models], rows).as_text()}\n\n{note}\n"
+    text = f"{Table(['', *comparison.models], rows).as_text()}\n\n{note}\n"
+    if comparison.by_golden_set is None:
+        return text
+    marked = golden.table(comparison.golden_set, comparison.models, comparison.by_golden_set)
+    return f"{text}\n{marked}\n"
 
 
 def _confirmed(question: str) -> bool:

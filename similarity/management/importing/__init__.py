@@ -23,6 +23,8 @@ class Picture:
     """Raises EngineError, OSError."""
     vector: Callable[[], Vectors | None] | None = None
     """That it comes with, as a unit vector; None if there is none that fits."""
+    former: tuple[int, str] | None = None
+    """Number and name that it had as an item of the old service."""
     is_address: bool = False
     """Whether the name says where on the web it is: what was taken is not fetched again."""
 

@@ -81,7 +81,7 @@ class OldTables:
             yield Row(
                 name,
                 {"reference": original} if original in details else {},
-                [Picture(name, partial(crop_of, self.url, pk), vector)],
+                [Picture(name, partial(crop_of, self.url, pk), vector, former=(pk, name[:200]))],
             )
 
     def _may_trust(self) -> bool:
