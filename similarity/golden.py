@@ -8,6 +8,7 @@ import datetime as dt
 import hashlib
 import json
 import re
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 from django.core.files.base import ContentFile
 from django.db import transaction
+from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from PIL.Image import Image
 
@@ -78,7 +80,9 @@ def mark(run: Run, product: Product, is_right: bool | None, *, name: str, by: Us
     if query is None:
         query = _added(golden_set, key, run)
     Verdict.objects.update_or_create(
-        query=query, product=product, defaults={"is_right": is_right, "given_by": by}
+        query=query,
+        product=product,
+        defaults={"is_right": is_right, "given_by": by, "given_at": timezone.now()},
     )
 
 
@@ -118,9 +122,12 @@ def _added(golden_set: GoldenSet, key: str, run: Run) -> GoldenQuery:
 
 
 def _saved(query: GoldenQuery, jpeg: bytes) -> GoldenQuery:
-    """The query, saved; or the one of its key that somebody else has saved meanwhile."""
-    if jpeg:
-        query.file.save(f"{query.key}.jpg", ContentFile(jpeg), save=False)
+    """The query, saved; or the one of its key that the set has already."""
+    known = GoldenQuery.objects.filter(golden_set=query.golden_set, key=query.key).first()
+    if known is not None:
+        return known
+    if jpeg:  # under a name of its own: what is deleted takes its file along, and no other's
+        query.file.save(f"{uuid.uuid4()}.jpg", ContentFile(jpeg), save=False)
     saved, is_new = GoldenQuery.objects.get_or_create(
         golden_set=query.golden_set,
         key=query.key,

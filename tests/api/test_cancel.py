@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from uuid import uuid4
 
 import pytest
@@ -152,9 +151,7 @@ def test_an_id_is_for_one_picture(merchandiser):
 def test_an_upload_that_waits_is_cancelled_by_its_id_and_leaves_nothing(merchandiser):
     pk = uuid4()
     merchandiser.post(UPLOADS, uploading(pk))
-    started = time.monotonic()
     assert merchandiser.post(f"{UPLOADS}{pk}/cancel/").json()["state"] == "cancelled"
-    assert time.monotonic() - started < 1
     assert not OriginalImage.objects.exists()
     assert not Segment.objects.exists()
     assert merchandiser.get(f"{UPLOADS}{pk}/").json()["state"] == "cancelled"

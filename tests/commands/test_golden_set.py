@@ -57,6 +57,9 @@ def test_a_set_comes_back_from_its_file_as_it_was(marked, tmp_path, capsys):
     call_command("golden_set", "import", "again", str(file))
     assert said(again) == said(marked)
     assert GoldenQuery.objects.filter(golden_set=again).count() == 2
+    assert golden.measure(again, serving.serving_embedder()).queries == 2
+    again.delete()
+    assert golden.measure(marked, serving.serving_embedder()).queries == 2
     capsys.readouterr()
     call_command("golden_set", "list")
     assert "colours: 3 results of 2 queries marked" in capsys.readouterr().out
