@@ -617,7 +617,8 @@ class ActiveFilter(admin.SimpleListFilter):
             "later": queryset.filter(starts_at__gt=now),
             "over": queryset.filter(ends_at__lte=now),
         }
-        return rules.get(self.value(), queryset)
+        chosen: QuerySet[Any] = rules.get(self.value(), queryset)
+        return chosen
 
 
 @admin.register(Rule)
