@@ -130,7 +130,7 @@ def check(job: ImportJob, columns: Mapping[str, str] | None = None) -> None:
     chosen = {} if columns is None else {ours: name for ours, name in columns.items() if name}
     if job.kind == ImportJob.Kind.PRODUCTS:
         _refuse_bad_columns(chosen, columns_of(job))
-    changes = {**FRESH, "columns": chosen, "differences": [], "problem": ""}
+    changes: dict[str, Any] = {**FRESH, "columns": chosen, "differences": [], "problem": ""}
     _turn(job, State.CHECKING, **changes)
 
 
@@ -232,7 +232,7 @@ def _work(job: ImportJob) -> bool:
         source = (Photos if job.kind == ImportJob.Kind.PHOTOS else Rows)(job, files)
         if job.position == 0:
             ImportJob.objects.mine(job).update(total=source.count())
-        items = source.items()
+        items: Iterator[Any] = source.items()
         while batch := list(islice(items, BATCH)):
             if not _report(job, len(batch), source.look(batch)):
                 return True

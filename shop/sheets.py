@@ -267,7 +267,8 @@ def pictures_of(cells: Cells) -> list[str] | None:
 
 
 def _plain(name: str, text: str) -> str:
-    return text or Product._meta.get_field(name).get_default() or ""
+    field: Any = Product._meta.get_field(name)
+    return text or field.get_default() or ""
 
 
 def _number(name: str, text: str) -> Decimal | None:

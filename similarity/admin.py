@@ -625,7 +625,7 @@ class ActiveFilter(admin.SimpleListFilter):
 class RuleAdmin(ModelAdmin):
     """What comes first, sooner, later or never among results, for what, and when."""
 
-    list_display = ("preview", "what", "product", "holds_for", "position", "state", "note")
+    list_display = ("preview", "what", "product", "holds_for", "state", "note", "position")
     list_display_links = ("what",)
     list_filter = (ActiveFilter, "action", ("category", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("product", "category", "query_product")
