@@ -4,26 +4,45 @@ from __future__ import annotations
 
 import csv
 import json
+import tempfile
+import uuid
 from collections.abc import Collection
-from typing import Any
+from typing import IO, Any, cast
 
 from django import forms
 from django.conf import settings
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.urls import URLPattern, path
+from django.http import (
+    FileResponse,
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    StreamingHttpResponse,
+)
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from catalog.admin import LookOnly, ModelAdmin, TabularInline, badge, when, with_reason
-from shop import reports, services, webhooks
-from shop.models import Delivery, Event, Import, ImportedPicture, ShopperEvent, Webhook
+from shop import exchange, reports, services, sheets, webhooks
+from shop.models import (
+    Delivery,
+    Event,
+    Import,
+    ImportedPicture,
+    ImportJob,
+    ShopperEvent,
+    Webhook,
+)
 from similarity.admin import Operated
+from similarity.errors import Refused
 
 
 class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -256,3 +275,186 @@ class ShopperEventAdmin(LookOnly):
     @admin.display(description="position", ordering="position")
     def place(self, event: ShopperEvent) -> int | None:
         return None if event.position is None else event.position + 1
+
+
+# --- Products and photos from files ----------------------------------------------------------
+
+TAKES_PRODUCTS = ("catalog.add_product", "catalog.change_product")
+TAKES_PICTURES = ("catalog.add_originalimage", "catalog.delete_originalimage")
+
+
+class FileForm(forms.Form):
+    """A sheet of products, with a ZIP of their pictures if they have any; or a ZIP of photos."""
+
+    file = forms.FileField(
+        label="File",
+        help_text="Products as CSV (UTF-8) or XLSX, the first row naming the columns; or a ZIP of "
+        "photos, each with its product's reference as its name, or its folder's.",
+        widget=forms.FileInput(attrs={"accept": ".csv,.xlsx,.zip"}),
+    )
+    archive = forms.FileField(
+        label="Pictures of the products",
+        required=False,
+        help_text="A ZIP with the files that the sheet names. Addresses need none.",
+        widget=forms.FileInput(attrs={"accept": ".zip"}),
+    )
+
+
+@admin.register(ImportJob)
+class ImportJobAdmin(LookOnly):
+    """Files on their way in: sent, looked through, taken in. And the catalogue as a file."""
+
+    list_display = ("name", "kind", "state_badge", "outcome", "requested_by", "began")
+    list_filter = ("kind", "state", "created_at")
+    list_select_related = ("requested_by",)
+    list_per_page = 50
+    show_full_result_count = False
+    search_fields = ("name",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        may = (*TAKES_PRODUCTS, *TAKES_PICTURES, "shop.add_importjob")
+        return request.user.has_perms(may)
+
+    def has_export_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("catalog.view_product")
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("export.<slug:kind>", view(require_safe(self.export)), name="shop_export"),
+            path("<uuid:pk>/problems.csv", view(require_safe(self.problems)), name="shop_problems"),
+            path("<uuid:pk>/do/", view(require_POST(self.do)), name="shop_importjob_do"),
+            *super().get_urls(),
+        ]
+
+    def add_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """The form that takes a file."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = FileForm(request.POST or None, request.FILES or None)
+        if request.method == "POST" and form.is_valid():
+            file = form.cleaned_data["file"]
+            try:
+                job = exchange.start(
+                    file,
+                    photos=file.name.lower().endswith(".zip"),
+                    archive=form.cleaned_data["archive"],
+                    asked_by=request.user,  # type: ignore[arg-type]
+                )
+            except Refused as error:
+                form.add_error(None, str(error))
+            else:
+                return redirect(self._page(job))
+        context = self._context(request, "Bring in a file") | {"form": form}
+        return render(request, "admin/shop/importjob/add.html", context)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """One file: how far it is, what it would change, and what can be done next."""
+        job: Any = self.get_object(request, object_id)
+        if job is None or not self.has_view_permission(request, job):
+            raise Http404
+        problems = job.problems.all()
+        context = self._context(request, job.name) | {
+            "job": job,
+            "state": self.state_badge(job),
+            "may": self.has_add_permission(request),
+            "columns": self._columns(job),
+            "problems": problems[:SHOWN_PROBLEMS],
+            "counts": [(name, getattr(job, name)) for name in job.COUNTS],
+        }
+        return render(request, "admin/shop/importjob/job.html", context)
+
+    def _columns(self, job: ImportJob) -> list[tuple[str, str, list[str]]]:
+        """Our columns, which of the sheet's each is, and those that it may be."""
+        if job.kind != job.Kind.PRODUCTS or job.state not in {job.State.NEW, job.State.CHECKED}:
+            return []
+        try:
+            there = exchange.columns_of(job)
+        except Refused:
+            return []
+        return [(ours, job.columns.get(ours, ""), there) for ours in sheets.COLUMNS]
+
+    def do(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+        """What the buttons of a file's page ask for."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        job = get_object_or_404(ImportJob, pk=pk)
+        columns = {name: request.POST.get(f"column-{name}", "") for name in sheets.COLUMNS}
+        actions = {
+            "check": lambda: exchange.check(job, columns),
+            "take_in": lambda: exchange.take_in(job),
+            "cancel": lambda: exchange.cancel(job),
+        }
+        try:
+            actions.get(request.POST.get("do", ""), _nothing)()
+        except Refused as error:
+            self.message_user(request, str(error), messages.WARNING)
+        return redirect(self._page(job))
+
+    def problems(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+        """The rows that were not taken, and why, as CSV."""
+        job = get_object_or_404(ImportJob, pk=pk)
+        if not self.has_view_permission(request, job):
+            raise PermissionDenied
+        response = HttpResponse(content_type="text/csv; charset=utf-8")
+        response["Content-Disposition"] = 'attachment; filename="problems.csv"'
+        writer = csv.writer(response)
+        writer.writerow(("number", "name", "problem"))
+        for problem in job.problems.iterator():
+            told = (sheets.guarded(problem.name), sheets.guarded(problem.detail))
+            writer.writerow((problem.number, *told))
+        return response
+
+    def export(self, request: HttpRequest, kind: str) -> HttpResponseBase:
+        """All products, as a file that can be brought in again."""
+        if not self.has_export_permission(request):
+            raise PermissionDenied
+        name = f"products-{timezone.now():%Y-%m-%d}.{kind}"
+        if kind == "csv":
+            response = StreamingHttpResponse(
+                sheets.csv_lines(), content_type="text/csv; charset=utf-8"
+            )
+            response["Content-Disposition"] = f'attachment; filename="{name}"'
+            return response
+        if kind != "xlsx":
+            raise Http404
+        file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115  (the response closes it)
+        sheets.write_xlsx(cast(IO[bytes], file))
+        file.seek(0)
+        return FileResponse(file, as_attachment=True, filename=name)
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        may = {"has_export_permission": self.has_export_permission(request)}
+        return super().changelist_view(request, {**may, **(extra_context or {})})
+
+    def _context(self, request: HttpRequest, title: str) -> dict[str, Any]:
+        return self.admin_site.each_context(request) | {"title": title, "opts": self.model._meta}
+
+    def _page(self, job: ImportJob) -> str:
+        return reverse("admin:shop_importjob_change", args=[job.pk])
+
+    @admin.display(description="state", ordering="state")
+    def state_badge(self, job: ImportJob) -> SafeString:
+        return with_reason(badge(job.state, job.get_state_display()), job.problem)
+
+    @admin.display
+    def outcome(self, job: ImportJob) -> str:
+        told = [f"{count} {name}" for name in job.COUNTS if (count := getattr(job, name))]
+        return f"{job.position} of {job.total}: {', '.join(told) or 'nothing yet'}"
+
+    @admin.display(description="sent", ordering="created_at")
+    def began(self, job: ImportJob) -> str:
+        return when(job.created_at)
+
+
+SHOWN_PROBLEMS = 100
+"""On a file's page; all of them are in its CSV."""
+
+IN_MEMORY = 2**20
+"""Bytes of a file that are held in memory; a larger one is written to the disk meanwhile."""
+
+
+def _nothing() -> None:
+    raise exchange.CannotDo("There is no such thing to do.")

@@ -136,9 +136,11 @@ def _searches(items: Any, person: User | None) -> dict[uuid.UUID, Run]:
 
 def of_person(person: User) -> tuple[str, list[dict[str, Any]]]:
     """All events of a person, for them to take away: the name of a file, and its rows."""
-    rows = person.events.order_by("at", "pk")  # type: ignore[attr-defined]
-    shown = rows.values("id", "kind", "product__reference", "search", "position", "at")
-    return "events.json", [row | {"product": row.pop("product__reference")} for row in shown]
+    names = ("id", "kind", "product", "search", "position", "at")
+    rows = person.events.order_by("at", "pk").values_list(
+        "id", "kind", "product__reference", "search", "position", "at"
+    )
+    return "events.json", [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def sweep() -> int:

@@ -6,6 +6,7 @@ import base64
 import datetime as dt
 import secrets
 import uuid
+from typing import Any
 
 from django.conf import settings
 from django.core.validators import URLValidator
@@ -220,3 +221,118 @@ class ShopperEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.at:%Y-%m-%d %H:%M}"
+
+
+class ImportJobQuerySet(models.QuerySet["ImportJob"]):
+    """The arrows between a job's states, each one conditional UPDATE."""
+
+    def waiting(self) -> ImportJobQuerySet:
+        """Those with something to do that nobody is at, or whose worker has gone."""
+        return self.filter(state__in=ImportJob.AT_WORK, due_at__lte=timezone.now())
+
+    def claim(self, pk: uuid.UUID, lease: dt.timedelta) -> ImportJob | None:
+        """Take a job for a while; none if it is not to be had."""
+        worker, until = uuid.uuid4(), timezone.now() + lease
+        self.waiting().filter(pk=pk).update(worker=worker, due_at=until)
+        return self.filter(pk=pk, worker=worker).select_related("requested_by").first()
+
+    def mine(self, job: ImportJob) -> ImportJobQuerySet:
+        """The job, while whoever has claimed it may go on."""
+        return self.filter(pk=job.pk, worker=job.worker, state=job.state)
+
+    def turn(self, job: ImportJob, state: str, **changes: Any) -> bool:
+        """From the state that it was seen in to another; False if somebody was faster."""
+        return bool(
+            self.filter(pk=job.pk, state=job.state).update(
+                state=state, worker=None, due_at=timezone.now(), **changes
+            )
+        )
+
+
+class ImportJob(models.Model):
+    """A sheet of products, or a ZIP of photos, on its way in: looked through, then taken in.
+
+    NEW → CHECKING → CHECKED → RUNNING → DONE;  CHECKING → NEW and RUNNING → CANCELLED when somebody
+    stops it; CANCELLED → RUNNING where it was; CHECKING, RUNNING → FAILED
+    """
+
+    class Kind(models.TextChoices):
+        PRODUCTS = "products", "Products (CSV, XLSX)"
+        PHOTOS = "photos", "Photos (ZIP)"
+
+    class State(models.TextChoices):
+        NEW = "new", "To be set up"
+        CHECKING = "checking", "Being looked through"
+        CHECKED = "checked", "Ready to be taken in"
+        RUNNING = "running", "Being taken in"
+        DONE = "done", "Done"
+        CANCELLED = "cancelled", "Cancelled"
+        FAILED = "failed", "Failed"
+
+    AT_WORK = [State.CHECKING, State.RUNNING]
+    COUNTS = ("created", "changed", "unchanged", "refused", "pictures")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(max_length=10, choices=Kind)
+    name = models.CharField(max_length=200, help_text="What its sender calls the file.")
+    file = models.FileField(upload_to="imports/", max_length=200)
+    archive = models.FileField(
+        upload_to="imports/", max_length=200, blank=True, help_text="Pictures of a sheet's rows."
+    )
+    columns = models.JSONField(default=dict, help_text="Ours to theirs.")
+    state = models.CharField(max_length=10, choices=State, default=State.NEW)
+    problem = models.CharField(max_length=300, blank=True, help_text="Why it failed.")
+    total = models.PositiveIntegerField(default=0, help_text="Rows, or photos.")
+    position = models.PositiveIntegerField(default=0, help_text="So many have been looked at.")
+    created = models.PositiveIntegerField(default=0, help_text="New products.")
+    changed = models.PositiveIntegerField(default=0)
+    unchanged = models.PositiveIntegerField(default=0)
+    refused = models.PositiveIntegerField(default=0)
+    pictures = models.PositiveIntegerField(default=0, help_text="New ones.")
+    differences = models.JSONField(default=list, help_text="The first of what would change.")
+    worker = models.UUIDField(null=True)
+    due_at = models.DateTimeField(
+        default=timezone.now, help_text="When a worker may take it, or take it over."
+    )
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="import_jobs"
+    )
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+    finished_at = models.DateTimeField(null=True)
+
+    objects = ImportJobQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+        verbose_name = "import from a file"
+        verbose_name_plural = "imports from files"
+        indexes = [models.Index(fields=["state", "due_at"])]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def progress(self) -> float:
+        return self.position / self.total if self.total else 0.0
+
+    @property
+    def is_at_work(self) -> bool:
+        return self.state in self.AT_WORK
+
+
+class ImportProblem(models.Model):
+    """Why a row, or a photo, of an import was not taken."""
+
+    job = models.ForeignKey(ImportJob, on_delete=models.CASCADE, related_name="problems")
+    number = models.PositiveIntegerField(help_text="Of the row in its file, or the photo.")
+    name = models.CharField(
+        max_length=300, help_text="The product's reference, or the photo's path."
+    )
+    detail = models.CharField(max_length=500)
+
+    class Meta:
+        ordering = ["number", "pk"]
+        indexes = [models.Index(fields=["job", "number"])]
+
+    def __str__(self) -> str:
+        return f"{self.number}: {self.detail}"

@@ -27,9 +27,11 @@ SHOWN_FAILURES = 20
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A picture as a product lists it: by its address, or taken in."""
+    """A picture as a product lists it: by its address, taken in, or one that it has."""
 
     url: str = ""
+    known: str = ""
+    """SHA-256 of one that the product has."""
     picture: Picture | None = None
     name: str = ""
     """What the sender calls its file."""
@@ -37,7 +39,7 @@ class Listed:
     @property
     def identity(self) -> str:
         """By which it is known again."""
-        return self.url if self.picture is None else self.picture.sha256
+        return self.url or self.known if self.picture is None else self.picture.sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,7 @@ def _replace_pictures(
     )
     runs = []
     for place, item in enumerate(listed):
-        if item.picture is None and item.identity not in kept:
+        if item.url and item.identity not in kept:
             under_way = fetching.get((item.url, place))
             runs.append(under_way or similarity.start_fetch(product, item.url, place, asked_by))
     sent = similarity.add_uploads(_new_images(listed, product), owner=asked_by)

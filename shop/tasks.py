@@ -8,12 +8,17 @@ from typing import Any
 
 from accounts import idempotency
 from accounts.models import User
-from shop import events, services, webhooks
+from shop import events, exchange, services, webhooks
 
 
 def deliver(pk: int) -> None:
     """Attempt a delivery if it is due."""
     webhooks.deliver(pk)
+
+
+def work_on(pk: str) -> None:
+    """Go on with an import from a file, if it is to be had."""
+    exchange.work(uuid.UUID(pk))
 
 
 def run_has_ended(sender: Any, pk: uuid.UUID, **_: Any) -> None:
@@ -37,3 +42,4 @@ def sweep(sender: Any, **_: Any) -> None:
     webhooks.sweep()
     idempotency.sweep()
     events.sweep()
+    exchange.sweep()

@@ -623,14 +623,15 @@ class ActiveFilter(admin.SimpleListFilter):
             "later": queryset.filter(starts_at__gt=now),
             "over": queryset.filter(ends_at__lte=now),
         }
-        return rules.get(self.value(), queryset)
+        chosen: QuerySet[Any] = rules.get(self.value(), queryset)
+        return chosen
 
 
 @admin.register(Rule)
 class RuleAdmin(ModelAdmin):
     """What comes first, sooner, later or never among results, for what, and when."""
 
-    list_display = ("preview", "what", "product", "holds_for", "position", "state", "note")
+    list_display = ("preview", "what", "product", "holds_for", "state", "note", "position")
     list_display_links = ("what",)
     list_filter = (ActiveFilter, "action", ("category", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("product", "category", "query_product")

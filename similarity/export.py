@@ -37,7 +37,8 @@ def export(person: User) -> IO[bytes]:
         _write(archive, "searches.json", list(_searches(person)))
         _write(archive, "uploads.json", list(_uploads(person)))
         _write(archive, "enquiries.json", list(_enquiries(person)))
-        for _, (name, rows) in exported.send(sender=User, person=person):
+        answers: list[Any] = exported.send(sender=User, person=person)
+        for _, (name, rows) in answers:
             _write(archive, name, rows)
         for query in person.queries.all():
             try:

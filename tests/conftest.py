@@ -47,6 +47,7 @@ GRANTING = (
     "accounts.migrations.0004_enquiries",
     "shop.migrations.0002_roles",
     "shop.migrations.0004_event_roles",
+    "shop.migrations.0006_import_job_roles",
 )
 """Migrations that give roles permissions."""
 

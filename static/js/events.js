@@ -69,7 +69,9 @@ if (!navigator.globalPrivacyControl && navigator.doNotTrack !== "1") {
   new MutationObserver(() => watch(main)).observe(main, { childList: true, subtree: true });
   main.addEventListener("click", (event) => {
     const card = event.target.closest("a[href]")?.closest(".card[data-product]");
-    if (card) note("click", card);
+    if (!card) return;
+    note("click", card);
+    send(); // while this page is there
   });
   addEventListener("visibilitychange", () => document.visibilityState === "hidden" && send());
   addEventListener("pagehide", send);

@@ -47,8 +47,9 @@ def complaints() -> list[str]:
 
 
 @pytest.fixture
-def open_page(browser, live_server, complaints):
+def open_page(browser, live_server, complaints, settings):
     """Opens pages of the shop in a window of a size; closes them after the test."""
+    settings.EVENTS = False  # what a page tells as it goes would come when the test is over
     contexts = []
 
     def open_page(path: str = "/", width: int = 1280, **options) -> playwright.Page:
