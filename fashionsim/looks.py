@@ -169,10 +169,11 @@ def arranged(found: Sequence[Card], sort: str) -> list[Card]:
 
 
 def _by(found: Sequence[Card], key: Callable[[Product], Any], *, descending: bool) -> list[Card]:
-    told = {id(card): card.product and key(card.product) for card in found}
-    known = [card for card in found if told[id(card)] is not None]
-    known.sort(key=lambda card: told[id(card)], reverse=descending)
-    return known + [card for card in found if told[id(card)] is None]
+    told = [None if card.product is None else key(card.product) for card in found]
+    known = [place for place, value in enumerate(told) if value is not None]
+    known.sort(key=lambda place: told[place], reverse=descending)
+    unknown = [place for place, value in enumerate(told) if value is None]
+    return [found[place] for place in known + unknown]
 
 
 def newest(count: int) -> list[Card]:
