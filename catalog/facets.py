@@ -76,7 +76,7 @@ class Facets:
     @property
     def counted(self) -> int:
         """Products, or tags and colours of products, that the largest facet has counted."""
-        facets = (getattr(self, field.name) for field in fields(self))
+        facets: list[list[FacetValue]] = [getattr(self, field.name) for field in fields(self)]
         return max(sum(value.count for value in facet) for facet in facets)
 
 
@@ -156,7 +156,7 @@ def _linked(
     rows = links._default_manager.order_by()
     if products.query.where:
         rows = rows.filter(product__in=products.values("pk"))
-    counts = dict(_counted(rows.values_list(named._meta.model_name)))
+    counts = dict(_counted(rows.values_list(str(named._meta.model_name))))
     names = dict(named._default_manager.filter(pk__in=list(counts)).values_list("pk", "name"))
     return _most((names[pk], names[pk], n) for pk, n in counts.items() if pk in names)
 

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from accounts.models import MAX_RESULTS
 from catalog.models import OriginalImage, Product, Segment
-from fashionsim import narrowing
+from fashionsim import narrowing, sizes
 from similarity import golden, results, serving
 from similarity.indexing import Neighbour
 from similarity.models import GoldenSet, Query, Run
@@ -53,8 +53,6 @@ WHOLE = 0.95
 
 BADGE = 0.026
 """Radius of a part's numbered badge, as a share of the photo's longer side."""
-
-LETTER_SIZES = ("XXS", "XS", "S", "M", "L", "XL", "XXL", "3XL", "4XL")
 
 
 # --- Results --------------------------------------------------------------------------------
@@ -173,10 +171,11 @@ def arranged(found: Sequence[Card], sort: str) -> list[Card]:
 
 
 def _by(found: Sequence[Card], key: Callable[[Product], Any], *, descending: bool) -> list[Card]:
-    told = {id(card): card.product and key(card.product) for card in found}
-    known = [card for card in found if told[id(card)] is not None]
-    known.sort(key=lambda card: told[id(card)], reverse=descending)
-    return known + [card for card in found if told[id(card)] is None]
+    told: list[Any] = [None if card.product is None else key(card.product) for card in found]
+    known = [place for place, value in enumerate(told) if value is not None]
+    known.sort(key=lambda place: told[place], reverse=descending)
+    unknown = [place for place, value in enumerate(told) if value is None]
+    return [found[place] for place in known + unknown]
 
 
 def newest(count: int) -> list[Card]:
@@ -207,15 +206,7 @@ def sizes_of(product: Product | None) -> list[str]:
     """The sizes that a product comes in, smallest first."""
     if product is None:
         return []
-    return sorted((size.name for size in product.sizes.all()), key=_size_order)
-
-
-def _size_order(name: str) -> tuple[int, float, str]:
-    if name.upper() in LETTER_SIZES:
-        return (0, LETTER_SIZES.index(name.upper()), name)
-    if name.isdecimal():
-        return (1, int(name), name)
-    return (2, 0, name)
+    return sorted((size.name for size in product.sizes.all()), key=sizes.order)
 
 
 # --- The photo ------------------------------------------------------------------------------

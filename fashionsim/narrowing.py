@@ -13,6 +13,7 @@ from django.utils.formats import number_format
 from catalog import facets
 from catalog.facets import PRICES, FacetValue, PriceBand
 from catalog.models import Category, Product, SegmentColour
+from fashionsim import sizes
 
 Filters = Mapping[str, Any]
 
@@ -121,6 +122,7 @@ def narrowing(filters: Filters, *, counts: bool) -> dict[str, Any]:
     """
     counted = facets.count(filters)
     offered: dict[str, list[FacetValue]] = {name: getattr(counted, name) for name in LISTS}
+    offered["size"] = sorted(offered["size"], key=lambda size: sizes.order(size.name))
     names = {name: {item.value: item.name for item in values} for name, values in offered.items()}
     names = {name: names.get(name, {}) | NAMES.get(name, {}) for name in {**names, **NAMES}}
     names["category"] |= _category_names(filters)

@@ -47,6 +47,7 @@ from similarity.serializers import (
     SearchListSerializer,
     SearchRequestSerializer,
     SearchSerializer,
+    SearchSummarySerializer,
     SimilarRequestSerializer,
     SimilarSerializer,
     SortFormSerializer,
@@ -219,12 +220,19 @@ class SearchViewSet(
         responses={201: SearchSerializer, 202: SearchSerializer},
     )
     def create(self, request: Request) -> Response:
-        """Search. 201 with the results, or 202 with a link to ask for them a little later."""
+        """Search. 201 with the results, or 202 with a link to ask for them a little later.
+
+        `Prefer: return=minimal` leaves out results and facets, for who shows them otherwise.
+        """
         asked = SearchRequestSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         run = asked.save(asked_by=asker(request))
         services.wait_for(run, asked.validated_data["wait"])
-        return Response(self.get_serializer(run).data, status=201 if run.has_ended else 202)
+        status = 201 if run.has_ended else 202
+        if request.headers.get("Prefer") != "return=minimal":
+            return Response(self.get_serializer(run).data, status=status)
+        brief = SearchSummarySerializer(run, context=self.get_serializer_context())
+        return Response(brief.data, status=status, headers={"Preference-Applied": "return=minimal"})
 
     def perform_destroy(self, instance: Run) -> None:
         services.forget_search(instance)

@@ -14,7 +14,8 @@ export async function startSearch(form, { api, signal }) {
   }
   // A quick search is there at once; of a slow one we want to hear how far it is.
   body.append("wait", "0.5");
-  const response = await ask(api, { method: "POST", body, headers: headers(), signal });
+  const brief = { ...headers(), Prefer: "return=minimal" }; // the results come as markup
+  const response = await ask(api, { method: "POST", body, headers: brief, signal });
   return response.json();
 }
 

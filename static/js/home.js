@@ -104,6 +104,7 @@ async function show(address, signal, visit = () => {}) {
 
 /** Add what comes next to what is shown: nothing that is there moves. */
 async function showMore(link) {
+  nearing.disconnect(); // once is enough
   link.setAttribute("aria-disabled", "true");
   try {
     const fragment = await searchFragment(link.href);

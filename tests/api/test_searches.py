@@ -59,6 +59,17 @@ def test_a_photo_finds_what_looks_like_it_first(stranger, rainbow):
     assert answer["query"]["detections"][0]["label"] == "garment"
 
 
+def test_who_shows_the_results_otherwise_need_not_be_sent_them(stranger, rainbow):
+    form = {"image": as_file(photo("green", seed=5))}
+    response = stranger.post(URL, form, "multipart", headers={"Prefer": "return=minimal"})
+    assert response.status_code == 201
+    assert response["Preference-Applied"] == "return=minimal"
+    answer = response.json()
+    assert answer["state"] == "done"
+    assert not {"results", "facets"} & set(answer)
+    assert references(stranger.get(answer["link"]))[0] == "GREEN"
+
+
 def test_base64_will_do_as_well(stranger, rainbow):
     for prefix in ("", "data:image/png;base64,"):
         response = stranger.post(URL, {"image": prefix + as_base64(photo("red", seed=3))})

@@ -5,6 +5,8 @@ Long tasks are left out: how long one takes depends on what else the machine is 
 
 from __future__ import annotations
 
+import pytest
+
 from tests.pages.test_browser import (  # noqa: F401  (fixtures)
     best,
     browser,
@@ -68,21 +70,25 @@ def test_a_page_of_results_is_small_before_its_pictures(open_page, shop):  # noq
     assert sum(sizes.values()) <= BYTES, sizes
 
 
-def test_nothing_moves_when_results_come(open_page, shop):  # noqa: F811
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_moves_when_results_come(open_page, shop, width):  # noqa: F811
     for number in range(12):
         add_product(f"MORE-{number}", "red", seed=number)
-    for width in (390, 1280):
-        page = open_page("/support/", width=width)
-        page.add_init_script(OBSERVE)
-        page.goto("/")
-        page.wait_for_load_state("networkidle")
-        held = []
-        page.route("**/api/v1/searches/", lambda route, held=held: held.append(route))
-        with page.expect_request("**/api/v1/searches/"):
-            choose(page, half_red_half_blue())
-        page.wait_for_selector("[data-view=results] [data-sending]:visible")
-        page.evaluate(TAKE_SHIFTS)  # the photo is on its way: the page has made room
-        held[0].continue_()
-        best(page)
-        page.wait_for_load_state("networkidle")
-        assert page.evaluate(TAKE_SHIFTS) == [], width
+    page = open_page("/support/", width=width)
+    page.add_init_script(OBSERVE)
+    page.goto("/")
+    page.wait_for_load_state("networkidle")
+    held = []
+
+    def hold(route) -> None:
+        held.append(route)
+
+    page.route("**/api/v1/searches/", hold)
+    with page.expect_request("**/api/v1/searches/"):
+        choose(page, half_red_half_blue())
+    page.wait_for_selector("[data-view=results] [data-sending]:visible")
+    page.evaluate(TAKE_SHIFTS)  # the photo is on its way: the page has made room
+    held[0].continue_()
+    best(page)
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate(TAKE_SHIFTS) == []

@@ -46,7 +46,7 @@ def test_each_choice_says_how_many_it_would_leave(search):
     assert facet(page, "category") == {"Dresses": 2, "Hats": 1}
     assert facet(page, "brand") == {"Ada": 2, "Bea": 1}
     assert facet(page, "colour") == {"Red": 1, "Green": 1, "Blue": 1}
-    assert facet(page, "size") == {"S": 1, "M": 1}
+    assert list(facet(page, "size").items()) == [("S", 1), ("M", 1)]
     assert facet(page, "season") == {"Summer": 1}
     assert facet(page, "tag") == {"wool": 1}
     assert [(c.name, c.count) for c in page.context["stock"].choices] == [("In stock", 2)]
