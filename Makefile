@@ -64,6 +64,10 @@ format: setup  ## Format the code
 benchmark: setup  ## Print figures of speed and memory
 	$(BIN)/python -m tests.benchmark
 
+.PHONY: benchmark-scale
+benchmark-scale: setup  ## Fill shops of up to a million garments and measure them (an hour)
+	$(BIN)/python -m tests.benchmark_scale --json scale.json
+
 .PHONY: clean
 clean:  ## Delete the environment (never the data)
 	rm -rf .venv
