@@ -68,6 +68,10 @@ screenshots: setup  ## Take the pictures in docs/screenshots anew
 benchmark: setup  ## Print figures of speed and memory
 	$(BIN)/python -m tests.benchmark
 
+.PHONY: benchmark-scale
+benchmark-scale: setup  ## Fill shops of up to a million garments and measure them (an hour)
+	$(BIN)/python -m tests.benchmark_scale --json scale.json
+
 .PHONY: clean
 clean:  ## Delete the environment (never the data)
 	rm -rf .venv

@@ -118,7 +118,7 @@ def nearest_to_any(
     space = _space(embedder)
     sieve = Sieve(embedder, products, colours, without)
     if sieve.keeps_at_most(FEW):
-        return _nearest_of_all_kept(space, vectors, limit, sieve, own)
+        return _nearest_of(sieve.all_kept(), space, vectors, limit, own)
     reach = 15 * limit if sieve.is_filtering else 2 * limit
     while True:
         hits = space.search(vectors, reach)
@@ -131,14 +131,25 @@ def nearest_to_any(
         # Half as many again as the part that was kept so far lets one expect.
         reach = math.ceil(1.5 * limit * reach / max(1, len(found)))
         if reach > FAR:
-            return _nearest_of_all_kept(space, vectors, limit, sieve, own)
+            return _nearest_of(sieve.all_kept(), space, vectors, limit, own)
 
 
-def _nearest_of_all_kept(
-    space: Space, vectors: Vectors, limit: int, sieve: Sieve, own: Collection[Entry]
+def nearest_among(
+    embedder: Embedder,
+    vectors: Vectors,
+    among: Keys,
+    *,
+    limit: int,
+    own: Collection[Entry] = (),
 ) -> list[Neighbour]:
-    """The answer from all that a filter keeps, without a look at the rest."""
-    among = sieve.all_kept()
+    """As `nearest_to_any`, of the embeddings with those keys: all of them are scanned."""
+    return _nearest_of(among, _space(embedder), vectors, limit, own)
+
+
+def _nearest_of(
+    among: Keys, space: Space, vectors: Vectors, limit: int, own: Collection[Entry]
+) -> list[Neighbour]:
+    """The answer from some embeddings, without a look at the rest."""
     reach = 2 * limit
     while True:
         hits = space.search(vectors, reach, among=among)

@@ -103,6 +103,9 @@ class Prototype(models.Model):
     category = models.ForeignKey(Category, on_delete=models.CASCADE, related_name="prototypes")
     total = SumField(help_text="Sum of its garments' vectors.")
     count = models.PositiveIntegerField(help_text="Garments of the category.")
+    remade = models.PositiveIntegerField(
+        help_text="In which version it was made anew; since then garments have only come."
+    )
 
     class Meta:
         constraints = [

@@ -14,21 +14,20 @@ Categories that were predicted teach nothing: a guess would confirm itself.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from django.db import transaction
-from django.db.models import F, Max, Q, QuerySet
+from django.db.models import F, Max, Q, QuerySet, Subquery
 from numpy.typing import NDArray
 
 from catalog import word_index
 from catalog.models import Category, OriginalImage, Product, Segment
 from catalog.signals import BEFORE
 from similarity import indexing, serving
-from similarity.engine import Vectors
+from similarity.engine import Keys, Vectors
 from similarity.engine.errors import EngineError
 from similarity.indexing import Entry, Neighbour
 from similarity.models import Embedder, Embedding, Prototype, StaleCategory
@@ -42,8 +41,11 @@ PREDICTED = "segment__image__product__category_predicted"
 BATCH = 5000
 """Vectors added up at a time."""
 
-SAID = "said_before"
-"""The attribute in which a product keeps the category that somebody had said, until it is saved."""
+SCANNED = 20_000
+"""So many garments are compared in less time than filtering takes."""
+
+BEFORE_SAVED = "sorted_before"
+"""The attribute in which a product keeps the category that it had, until it is saved."""
 
 ROUNDING = 1e-9
 """More than sums of a hundred million numbers up to 1 differ by in double precision."""
@@ -133,6 +135,7 @@ def _refresh(embedder: Embedder, stale: set[int]) -> bool | None:
     upto = max(upto, before.prototypes_upto)
     if upto == before.prototypes_upto and not stale:
         return False
+    version = before.prototypes_version + 1
     new = _known(embedder, after=before.prototypes_upto, upto=upto)
     added = _sums(new.exclude(**{f"{CATEGORY}__in": stale}), embedder.dim)
     anew = _sums(_known(embedder, upto=upto).filter(**{f"{CATEGORY}__in": stale}), embedder.dim)
@@ -140,7 +143,7 @@ def _refresh(embedder: Embedder, stale: set[int]) -> bool | None:
         # Whoever is first has the version; the other has seen what may be out of date by now.
         if not Embedder.objects.filter(
             pk=embedder.pk, prototypes_version=before.prototypes_version
-        ).update(prototypes_upto=upto, prototypes_version=F("prototypes_version") + 1):
+        ).update(prototypes_upto=upto, prototypes_version=version):
             return None
         rows = Prototype.objects.filter(embedder=embedder)
         rows.filter(category__in=stale).delete()
@@ -150,7 +153,13 @@ def _refresh(embedder: Embedder, stale: set[int]) -> bool | None:
             row.save(update_fields=["total", "count"])
         there = set(Category.objects.filter(pk__in={*added, *anew}).values_list("pk", flat=True))
         Prototype.objects.bulk_create(
-            Prototype(embedder=embedder, category_id=category, total=found.total, count=found.count)
+            Prototype(
+                embedder=embedder,
+                category_id=category,
+                total=found.total,
+                count=found.count,
+                remade=version,
+            )
             for category, found in {**added, **anew}.items()
             if category in there
         )
@@ -187,31 +196,31 @@ def _sums(rows: QuerySet[Embedding], dim: int) -> dict[int, _Sum]:
 
 def mark(products: QuerySet[Product]) -> None:
     """Have the categories of some products made anew: garments of theirs come, go or move."""
-    known = products.filter(category__isnull=False, category_predicted=False)
+    known = products.filter(category__isnull=False)
     _mark(known.order_by().values_list("category", flat=True).distinct())
 
 
-def _mark(categories: Iterable[int]) -> None:
-    StaleCategory.objects.bulk_create(StaleCategory(category_id=key) for key in set(categories))
+def _mark(categories: Iterable[int | None]) -> None:
+    StaleCategory.objects.bulk_create(
+        StaleCategory(category_id=key) for key in set(categories) if key is not None
+    )
 
 
-def _said(product: Product) -> set[int]:
-    """The category that somebody has said, if there is one."""
-    keys = set() if product.category_predicted else {product.category_id}
-    return {key for key in keys if key is not None}
+def _sorted_as(product: Product) -> tuple[int | None, bool]:
+    return product.category_id, product.category_predicted
 
 
 def remember_category(instance: Product, **_: Any) -> None:
     """Before a product is saved (a signal's receiver)."""
     rows = Product.objects.filter(pk=instance.pk) if instance.pk else Product.objects.none()
     before = rows.only("category", "category_predicted").first()
-    setattr(instance, SAID, None if before is None else _said(before))
+    setattr(instance, BEFORE_SAVED, None if before is None else _sorted_as(before))
 
 
 def product_saved(instance: Product, **_: Any) -> None:
-    before: set[int] | None = getattr(instance, SAID)
-    if before is not None and before != _said(instance):
-        _mark(before | _said(instance))
+    before: tuple[int | None, bool] | None = getattr(instance, BEFORE_SAVED)
+    if before is not None and before != _sorted_as(instance):
+        _mark({before[0], instance.category_id})
 
 
 def image_saved(instance: OriginalImage, **_: Any) -> None:
@@ -226,7 +235,7 @@ def about_to_be_deleted(sender: Any, instance: Any, origin: Any, **_: Any) -> No
     if sender is not getattr(origin, "model", type(origin)):
         return
     if isinstance(instance, Product):
-        _mark(_said(instance))
+        _mark({instance.category_id})
     elif isinstance(instance, OriginalImage):
         mark(Product.objects.filter(images=instance.pk))
     elif isinstance(instance, Segment):
@@ -249,49 +258,103 @@ class Likeness:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Shelves:
-    """The prototypes of an embedder, as they were written last."""
+    """The prototypes of an embedder as they were written last, and which garments they are of."""
 
     version: int
-    categories: list[int] = field(default_factory=list)
+    upto: int = 0
+    """The highest embedding that is on a shelf."""
+    prototypes: dict[int, Prototype] = field(default_factory=dict)
+    """By category, without their sums."""
     means: Sum = field(default_factory=lambda: np.empty((0, 0)))
-    """(n, dim) of length 1."""
+    """(n, dim) of length 1, in the same order."""
+    keys: dict[int, Keys] = field(default_factory=dict)
+    """Of the embeddings of those categories that somebody has asked for, ascending."""
 
 
 _shelves: dict[int, _Shelves] = {}
-_lock = threading.Lock()
+"""By embedder. Replaced as a whole: whoever reads one needs no lock."""
 
 VERSION = Prepared(
-    lambda embedder: Embedder.objects.filter(pk=embedder).values_list("prototypes_version")
+    lambda embedder: Embedder.objects.filter(pk=embedder).values_list(
+        "prototypes_version", "prototypes_upto"
+    )
 )
+
+NEWER = Prepared(
+    lambda embedder, after, upto: Embedding.objects.filter(
+        embedder=embedder, pk__gt=after, pk__lte=upto
+    ).values_list("pk", CATEGORY)
+)
+"""Embeddings in a range of keys, and what their products are sorted as."""
 
 
 def ranked(embedder: Embedder, vector: Vectors) -> list[Likeness]:
     """All categories that have a prototype, the nearest to a vector (dim,) first."""
-    shelves = _read(embedder)
-    if not shelves.categories:
-        return []
-    scores = np.clip(shelves.means @ vector.astype(np.float64), -1, 1)
-    known = Category.objects.in_bulk(shelves.categories)
-    order = np.argsort(-scores, kind="stable").tolist()
-    found = [(known.get(shelves.categories[row]), float(scores[row])) for row in order]
+    ranking = _ranking(_read(embedder), vector)
+    known = Category.objects.in_bulk([category for category, _ in ranking])
+    found = [(known.get(category), score) for category, score in ranking]
     return [Likeness(one.pk, one.slug, one.name, score) for one, score in found if one]
 
 
+def _ranking(shelves: _Shelves, vector: Vectors) -> list[tuple[int, float]]:
+    """The keys of categories and the cosines with them, the nearest first."""
+    if not shelves.prototypes:
+        return []
+    scores = np.clip(shelves.means @ vector.astype(np.float64), -1, 1)
+    categories = list(shelves.prototypes)
+    order = np.argsort(-scores, kind="stable").tolist()
+    return [(categories[row], float(scores[row])) for row in order]
+
+
 def _read(embedder: Embedder) -> _Shelves:
-    [(version,)] = VERSION(embedder.pk)
+    [(version, upto)] = VERSION(embedder.pk)
     held = _shelves.get(embedder.pk)
     if held is None or held.version != version:
-        held = _Shelves(version)
-        rows = list(Prototype.objects.filter(embedder=embedder, count__gt=0).order_by("category"))
-        if rows:
-            totals = np.stack([row.total for row in rows])
-            lengths = np.linalg.norm(totals, axis=1, keepdims=True)
-            # Vectors that cancel out leave a category that is like nothing.
-            means = np.divide(totals, lengths, out=np.zeros_like(totals), where=lengths > 0)
-            held = _Shelves(version, [row.category_id for row in rows], means)
-        with _lock:
-            _shelves[embedder.pk] = held
+        held = _shelves[embedder.pk] = _reread(embedder, held, version, upto)
     return held
+
+
+def _reread(embedder: Embedder, held: _Shelves | None, version: int, upto: int) -> _Shelves:
+    rows = list(Prototype.objects.filter(embedder=embedder, count__gt=0).order_by("category"))
+    if not rows:
+        return _Shelves(version, upto)
+    totals = np.stack([row.total for row in rows])
+    lengths = np.linalg.norm(totals, axis=1, keepdims=True)
+    # Vectors that cancel out leave a category that is like nothing.
+    means = np.divide(totals, lengths, out=np.zeros_like(totals), where=lengths > 0)
+    by_category = {row.category_id: row for row in rows}
+    for row in rows:
+        del row.total  # read again should anybody ask
+    keys: dict[int, Keys] = {}
+    if held is not None and held.keys:
+        newer = NEWER(embedder.pk, held.upto, upto)
+        for category, own in list(held.keys.items()):
+            before, now = held.prototypes[category], by_category.get(category)
+            if now is not None and now.remade == before.remade:
+                keys[category] = _with(own, newer, {category})
+    return _Shelves(version, upto, by_category, means, keys)
+
+
+def _with(keys: Keys, newer: Sequence[Sequence[Any]], categories: Collection[int]) -> Keys:
+    """The same keys and, of newer ones, those of some categories; ascending."""
+    more = sorted(pk for pk, category in newer if category in categories)
+    return np.concatenate([keys, np.array(more, np.int64)]) if more else keys
+
+
+def _on_shelves(embedder: Embedder, categories: Sequence[int]) -> Keys | None:
+    """The keys of all embeddings of some categories; None if they are too many to be scanned."""
+    shelves = _read(embedder)
+    counts = [shelves.prototypes[key].count for key in categories if key in shelves.prototypes]
+    if len(counts) < len(categories) or sum(counts) > SCANNED:
+        return None
+    for category in categories:
+        if category not in shelves.keys:
+            rows = Embedding.objects.filter(embedder=embedder, pk__lte=shelves.upto)
+            found = rows.filter(**{CATEGORY: category}).order_by().values_list("pk", flat=True)
+            shelves.keys[category] = np.sort(np.fromiter(found, np.int64))
+    keys = np.sort(np.concatenate([shelves.keys[category] for category in categories]))
+    # What has come since, which the worker has not seen yet.
+    return _with(keys, NEWER(embedder.pk, shelves.upto, indexing.LAST), categories)
 
 
 def forget() -> None:
@@ -314,16 +377,25 @@ def nearest(
     Where these hold too few, the next category follows, and at last what is in none: there are
     `limit` results if so many pass the filters at all.
     """
-    ranking = ranked(embedder, vectors[0])
+    ranking = [category for category, _ in _ranking(_read(embedder), vectors[0])]
     every = Product.objects.order_by() if products is None else products
+    is_filtering = products is not None or any(rows is not None for rows in filters.values())
 
-    def of(categories: Sequence[int], lacking: int) -> list[Neighbour]:
-        chosen = every.filter(category__in=categories)
-        how = {"limit": lacking, "products": chosen, "own": own, **filters}
-        return indexing.nearest_to_any(embedder, vectors, **how)
+    def of(categories: Sequence[int], found: Sequence[Neighbour]) -> list[Neighbour]:
+        """The nearest of some categories, beside what is found already."""
+        how: dict[str, Any] = {
+            "limit": limit - len(found),
+            # A product that was moved a moment ago may be on two shelves.
+            "own": {*own, *_entries(found)},
+        }
+        keys = None if is_filtering else _on_shelves(embedder, categories)
+        if keys is not None:
+            return indexing.nearest_among(embedder, vectors, keys, **how)
+        how["products"] = every.filter(category__in=categories)
+        return indexing.nearest_to_any(embedder, vectors, **how, **filters)
 
-    found = of([one.category for one in ranking[:top]], limit)
-    further = [one.category for one in ranking[top:]]
+    found = of(ranking[:top], ()) if ranking else []
+    further = ranking[top:]
     if len(found) < limit and further:
         held = every.filter(category__in=further).order_by()
         holding = set(held.values_list("category", flat=True).distinct())
@@ -331,18 +403,22 @@ def nearest(
     for category in further:
         if len(found) == limit:
             break
-        found += of([category], limit - len(found))
-    if len(found) < limit:
-        shown = Segment.objects.filter(pk__in=[item.segment_id for item in found])
+        found += of([category], found)
+    if len(found) < limit:  # what is in none
         found += indexing.nearest_to_any(
             embedder,
             vectors,
             limit=limit - len(found),
             products=products,
-            own={*own, *indexing.entries_of(shown.select_related("image"))},
+            own={*own, *_entries(found)},
             **filters,
         )
     return found
+
+
+def _entries(found: Sequence[Neighbour]) -> set[Entry]:
+    shown = Segment.objects.filter(pk__in=[item.segment_id for item in found])
+    return indexing.entries_of(shown.select_related("image")) if found else set()
 
 
 def predict(embedder: Embedder, vectors: Mapping[int, Vectors]) -> None:
@@ -359,3 +435,12 @@ def predict(embedder: Embedder, vectors: Mapping[int, Vectors]) -> None:
         ):
             sorted_now.append(product)
     word_index.refresh(sorted_now)
+    # Garments of theirs that were described before change shelves.
+    mark(
+        Product.objects.filter(
+            pk__in=sorted_now,
+            images__segments__embeddings__pk__lte=Subquery(
+                Embedder.objects.filter(pk=embedder.pk).values("prototypes_upto")
+            ),
+        )
+    )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import runpy
 import socket
 import subprocess
 from pathlib import Path
@@ -101,3 +103,10 @@ def test_a_worker_loads_its_models_after_the_fork_and_no_parent_of_it_does(shop)
     assert not has_torch(worker.pid)
     shop.upload(photo("red"))
     eventually(lambda: [run["state"] for run in shop.runs()] == ["done"])
+
+
+def test_a_web_process_scans_in_the_thread_that_searches(monkeypatch):
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    monkeypatch.setattr("os.environ", dict(os.environ))
+    runpy.run_path(str(Path(__file__).parents[1] / "gunicorn.conf.py"))
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "1"

@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+from django.core.management import call_command
 
 from similarity import indexing, pipeline, services
 from similarity.models import IndexBuild, Run
@@ -102,3 +103,11 @@ def test_who_may_only_look_has_no_buttons(staff, builds):
 def test_whoever_is_no_colleague_rebuilds_nothing(request, who):
     assert request.getfixturevalue(who).post(REBUILD).status_code == 302
     assert not Run.objects.exists()
+
+
+def test_a_builds_page_tells_what_the_last_check_has_found(staff, builds):
+    assert "vectors compared" not in staff.get(page_of(builds[1])).content.decode()
+    call_command("index_check")
+    assert "1 vectors compared with the database, 0 are wrong" in (
+        staff.get(page_of(builds[1])).content.decode()
+    )

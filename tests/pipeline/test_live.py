@@ -13,7 +13,7 @@ from django.db.models.signals import post_delete
 from catalog.models import Product
 from similarity import backends, indexing, pipeline, services, serving, upkeep
 from similarity.engine.errors import BrokenBuild, IndexUnavailable
-from similarity.models import Embedding, IndexBuild
+from similarity.models import Embedder, Embedding, IndexBuild
 from tests.api import references, refused
 from tests.engine.live import LIVE, live_options
 from tests.pictures import photo
@@ -96,6 +96,39 @@ def test_what_is_added_described_anew_and_deleted_is_so_in_the_engine(engine, sh
     assert held(engine) == rows()
     assert len(rows()) == 2
     assert len([c for c in callbacks if isinstance(c, upkeep._Removal)]) == 1
+
+
+def test_deletions_reach_the_collections_of_embedders_that_do_not_serve(engine, shop, committed):
+    other = Embedder.objects.create(name="tests", fingerprint="1" * 64, dim=4)
+    segments = [shop["red"], shop["blue"]]
+    with committed():
+        pipeline.add_embeddings(other, segments, np.eye(4, dtype=np.float32)[:2])
+    index = indexing.live_index(other)  # nothing serves for it yet, and nothing is missed
+    indexing.rebuild(other)
+    kept = Embedding.objects.get(embedder=other, segment=shop["blue"]).pk
+    with committed():
+        Product.objects.get(reference="RED").delete()
+    assert held(index) == [kept]
+    assert len(held(engine)) == 2
+
+
+def test_searches_take_the_effort_that_was_measured_for_the_collection(engine, shop):
+    [build] = IndexBuild.objects.all()
+    assert build.parameters == {"ef_search": engine.ef_search}
+    IndexBuild.objects.update(parameters={"ef_search": 321})
+    space = indexing._space(serving.serving_embedder())
+    space.look_again()
+    space._followed = None  # as in a process that has just come up
+    found("red")
+    assert engine.ef_search == 321
+
+
+def test_an_effort_that_the_settings_name_is_taken_as_it_is(engine, settings):
+    add_product("RED", "red")
+    options = settings.BACKEND_OPTIONS[settings.INDEX]
+    settings.BACKEND_OPTIONS = {settings.INDEX: {**options, "ef_search": 77}}
+    engine.ef_search = 77
+    assert indexing.rebuild(serving.serving_embedder()).parameters == {"ef_search": 77}
 
 
 def test_what_is_rolled_back_is_not_heard_of(engine, shop, committed):

@@ -165,7 +165,7 @@ def test_of_two_that_refresh_at_once_the_slower_writes_nothing(shop, monkeypatch
 def test_an_embedder_that_nobody_uses_any_more_starts_from_nothing(shop):
     other = Embedder.objects.create(name="old", fingerprint="1" * 64, dim=3, prototypes_upto=5)
     red = Category.objects.get(name="Red")
-    Prototype.objects.create(embedder=other, category=red, total=np.ones(3), count=1)
+    Prototype.objects.create(embedder=other, category=red, total=np.ones(3), count=1, remade=1)
     prototypes.refresh()
     other.refresh_from_db()
     assert (other.prototypes_upto, other.prototypes.count()) == (0, 0)
@@ -216,6 +216,21 @@ def test_filters_hold_and_limit_is_reached_all_the_same(shop):
     Product.objects.filter(reference__in=["R-2", "B-1", "B-2", "G-0"]).update(brand="Ada")
     assert found(10, 1, filters={"brand": ["Ada"]})[0] == "R-2"
     assert sorted(found(10, 1, filters={"brand": ["Ada"]})) == ["B-1", "B-2", "G-0", "R-2"]
+
+
+@pytest.mark.parametrize("scanned", [0, 20_000])
+def test_narrowed_searches_follow_what_has_changed_since_at_once(shop, monkeypatch, scanned):
+    """Whether categories are scanned, or too large for that and filtered."""
+    monkeypatch.setattr(prototypes, "SCANNED", scanned)
+    assert sorted(found(3, 1)) == ["R-0", "R-1", "R-2"]
+    add_product("R-8", "red", 8, category="Red")  # the worker has not seen it yet
+    Product.objects.get(reference="R-0").delete()
+    assert sorted(found(3, 1)) == ["R-1", "R-2", "R-8"]
+    prototypes.refresh()
+    save_product("B-0", category="Red")
+    add_product("R-9", "red", 9, category="Red")
+    prototypes.refresh()
+    assert sorted(found(5, 1)) == ["B-0", "R-1", "R-2", "R-8", "R-9"]
 
 
 def test_without_prototypes_a_search_is_as_ever(db):
