@@ -14,7 +14,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from catalog import word_index, words
-from catalog.models import Product, ProductWord, Segment, SegmentColour
+from catalog.models import Product, ProductWord, Segment, SegmentColour, findable
 from similarity import indexing
 from similarity.engine import TextEmbedder, Vectors
 from similarity.engine.mixing import fused, moved
@@ -154,7 +154,8 @@ def _by_words(text: str, among: Among) -> list[Neighbour]:
         ranked = ranked.filter(product__in=among.products)
     if among.without is not None:
         ranked = ranked.exclude(product__in=among.without)
-    garments = Segment.objects.order_by("image__position", "image_id", "number")
+    garments = Segment.objects.filter(findable())
+    garments = garments.order_by("image__position", "image_id", "number")
     if among.colours is not None:
         garments = garments.filter(pk__in=among.colours.values("segment"))
     own = [segment.image.product_id for segment in among.leave_out]

@@ -39,6 +39,7 @@ def fresh_shop(settings, tmp_path):
 GRANTING = (
     "catalog.migrations.0002_roles",
     "catalog.migrations.0008_lookalike_roles",
+    "catalog.migrations.0012_quality_roles",
     "similarity.migrations.0002_roles",
     "accounts.migrations.0004_enquiries",
     "shop.migrations.0002_roles",
