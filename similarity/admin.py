@@ -634,7 +634,7 @@ def told(span: dt.timedelta) -> str:
     """A span of time in its two largest parts: "2 h 5 min"."""
     seconds = round(span.total_seconds())
     sizes = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
-    parts = []
+    parts: list[str] = []
     for unit, size in sizes:
         if (number := seconds // size) or (unit == "s" and not parts):
             parts.append(f"{number} {unit}")
@@ -643,6 +643,11 @@ def told(span: dt.timedelta) -> str:
 
 
 # --- Index ----------------------------------------------------------------------------------
+
+
+def _measured(value: float | None, form: str) -> str:
+    """What a build has measured, or a dash."""
+    return "-" if value is None else form.format(value)
 
 
 @admin.register(IndexBuild)
@@ -693,30 +698,26 @@ class IndexBuildAdmin(Operated, LookOnly):
         if len(chosen) < 2:  # noqa: PLR2004  (it takes two)
             self.message_user(request, "Choose two builds or more to compare.", messages.ERROR)
             return None
-        told = (self.made_by, self.count_of, self.files, self.took, self.recall_of, self.speed)
-        rows = [(say.short_description, [say(build) for build in chosen]) for say in told]  # type: ignore[attr-defined]
+        say: dict[str, Callable[[IndexBuild], Any]] = {
+            "Engine": self.made_by,
+            "Garments": lambda build: build.count,
+            "Size": self.files,
+            "Took": self.took,
+            "Recall at 10": lambda build: _measured(build.recall, "{:.3f}"),
+            "Search time": lambda build: _measured(build.search_ms, "{:.2f} ms"),
+            "Built": lambda build: when(build.created_at),
+        }
+        rows = [(name, [of(build) for build in chosen]) for name, of in say.items()]
         context = {
             **self.admin_site.each_context(request),
             "title": "Builds compared",
             "opts": self.opts,
             "builds": [(build, self.state_badge(build)) for build in chosen],
-            "rows": [*rows, ("Built", [when(build.created_at) for build in chosen])],
+            "rows": rows,
         }
         return TemplateResponse(request, "admin/similarity/indexbuild/compare.html", context)
 
     MOST_COMPARED = 6
-
-    @admin.display(description="Garments")
-    def count_of(self, build: IndexBuild) -> int:
-        return build.count
-
-    @admin.display(description="Recall at 10")
-    def recall_of(self, build: IndexBuild) -> str:
-        return "-" if build.recall is None else f"{build.recall:.3f}"
-
-    @admin.display(description="Search time")
-    def speed(self, build: IndexBuild) -> str:
-        return "-" if build.search_ms is None else f"{build.search_ms:.2f} ms"
 
     def get_urls(self) -> list[URLPattern]:
         rebuild = self.admin_site.admin_view(require_POST(self.rebuild))

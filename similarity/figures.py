@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from django.core.cache import cache
 from django.db.models import Count, Min
@@ -35,8 +35,7 @@ RECENT = dt.timedelta(minutes=10)
 
 
 def _remembered(name: str, seconds: int, look: Callable[[], Figure]) -> Figure:
-    found: Figure = cache.get_or_set(f"figures-{name}", look, seconds)
-    return found
+    return cast(Figure, cache.get_or_set(f"figures-{name}", look, seconds))
 
 
 @dataclass(frozen=True, slots=True)

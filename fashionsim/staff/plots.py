@@ -99,5 +99,5 @@ def bar_plot(days: Sequence[Day]) -> BarPlot:
 
 def _round_up(value: int) -> int:
     """The next number that reads well at the top of a plot, which LINES lines part evenly."""
-    sizes = (LINES * part * 10**power for power in count() for part in (1, 2, 5))
+    sizes = (LINES * part * int(10**power) for power in count() for part in (1, 2, 5))
     return next(size for size in sizes if size >= value)
