@@ -6,17 +6,40 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from django.contrib import admin
+from auditlog.models import LogEntry
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.core.cache import cache
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.paginator import Paginator
 from django.db.models import Count, Model, OuterRef, Q, QuerySet, Subquery, URLField
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.defaultfilters import filesizeformat
-from django.urls import reverse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.functional import cached_property
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
 
-from catalog.models import Category, OriginalImage, Product, Segment, SegmentColour, Size, Tag
+from catalog.bulk import MOST as MOST_EDITED
+from catalog.bulk import Change, edit
+from catalog.models import (
+    Category,
+    Lookalike,
+    OriginalImage,
+    PictureQuality,
+    Product,
+    SavedView,
+    Segment,
+    SegmentColour,
+    Size,
+    Tag,
+)
+from catalog.services import named
 
 # The stubs' classes are generic, Django's own are not.
 if TYPE_CHECKING:
@@ -109,30 +132,51 @@ class Pictured(ModelAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Deleted:
-        """Whoever may delete a picture may delete the garments found in it.
+        """Whoever may delete a picture may delete what is known of it.
 
         They are counted, not listed: a product may have been the result of many searches.
         """
         _, counts, lacking, protected = super().get_deleted_objects(objs, request)
-        lacking.discard(str(Segment._meta.verbose_name))
+        known = (Segment, PictureQuality, Lookalike)
+        lacking -= {str(model._meta.verbose_name) for model in known}
         return [str(row) for row in objs], counts, lacking, protected
 
 
+class BoundedPaginator(Paginator):  # type: ignore[type-arg]
+    """Counts no further than anybody turns pages: counting all rows takes longer than showing some.
+
+    Whoever has more before them filters.
+    """
+
+    MOST = 10_000
+
+    @cached_property
+    def count(self) -> int:
+        # As plain keys: what is annotated would be worked out for each row that is counted.
+        rows: QuerySet[Any, Any] = self.object_list.order_by().values("pk")  # type: ignore[attr-defined]
+        return rows[: self.MOST + 1].count()
+
+
 class CommonestFilter(admin.SimpleListFilter):
-    """The commonest values of a product's field; the search finds the others."""
+    """The commonest values of a product's field; the search finds the others.
+
+    They are remembered for a minute: they take a look at all products.
+    """
+
+    KEPT = 60
 
     MOST = 25
     parameter_name: str
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        name = f"admin-commonest-{self.parameter_name}"
+        counted = cache.get_or_set(name, self._counted, self.KEPT) or []
+        return sorted((value, f"{value} ({count})") for value, count in counted)
+
+    def _counted(self) -> list[tuple[str, int]]:
         field = self.parameter_name
-        counted = (
-            Product.objects.exclude(**{field: ""})
-            .values_list(field)
-            .annotate(count=Count("pk"))
-            .order_by("-count", field)
-        )
-        return sorted((value, f"{value} ({count})") for value, count in counted[: self.MOST])
+        counted = Product.objects.exclude(**{field: ""}).values_list(field)
+        return list(counted.annotate(count=Count("pk")).order_by("-count", field)[: self.MOST])
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(**{self.parameter_name: self.value()}) if self.value() else queryset
@@ -201,8 +245,48 @@ class ImageInline(TabularInline):
         return badge(image.status, image.get_status_display())
 
 
+class ChangeForm(forms.Form):
+    """What is to be changed of many products; what is left empty stays as it is."""
+
+    category = forms.ModelChoiceField(Category.objects.all(), required=False)
+    brand = forms.CharField(max_length=100, required=False)
+    season = forms.ChoiceField(choices=[("", "---------"), *Product.Season.choices], required=False)
+    sale_status = forms.ChoiceField(
+        choices=[("", "---------"), *Product.SaleStatus.choices], required=False
+    )
+    add_tags = forms.CharField(
+        required=False, help_text="Names, with commas between them. New ones are made."
+    )
+    remove_tags = forms.CharField(required=False, help_text="Names, with commas between them.")
+    percent = forms.DecimalField(
+        label="Prices, by per cent",
+        required=False,
+        min_value=-100,
+        max_value=1000,
+        decimal_places=2,
+        help_text="20 makes 50.00 to 60.00; -20 makes it 40.00.",
+    )
+
+    def change(self) -> Change:
+        """What was asked for; tags are made where they are new."""
+        said = self.cleaned_data
+        return Change(
+            category=said["category"],
+            brand=said["brand"].strip(),
+            season=said["season"],
+            sale_status=said["sale_status"],
+            add_tags=named(Tag, said["add_tags"].split(",")),
+            remove_tags=list(
+                Tag.objects.filter(name__in=[n.strip() for n in said["remove_tags"].split(",")])
+            ),
+            percent=said["percent"],
+        )
+
+
 class ProductAdmin(Pictured):
     picture_lookup = "product"
+    actions = ("edit_together",)
+    object_history_template = "admin/staff/history.html"
     list_display = (
         "preview",
         "reference",
@@ -224,6 +308,7 @@ class ProductAdmin(Pictured):
     )
     list_select_related = ("category",)
     list_per_page = 50
+    paginator = BoundedPaginator
     show_full_result_count = False
     search_fields = ("reference", "name", "brand", "tags__name")
     search_help_text = "Reference, name, brand or tag"
@@ -250,6 +335,84 @@ class ProductAdmin(Pictured):
         ("Season", {"fields": (("season", "listing_season"),)}),
         ("Where", {"fields": ("store", "url")}),
     )
+
+    @admin.action(description="Edit the chosen together", permissions=["change"])
+    def edit_together(
+        self, request: HttpRequest, products: QuerySet[Product]
+    ) -> HttpResponse | None:
+        keys = list(products.order_by().values_list("pk", flat=True)[: MOST_EDITED + 1])
+        if len(keys) > MOST_EDITED:
+            sentence = f"At most {MOST_EDITED} products are edited together. Filter the list first."
+            self.message_user(request, sentence, messages.ERROR)
+            return None
+        form = ChangeForm(request.POST if "apply" in request.POST else None)
+        if form.is_valid() and self._edited(request, keys, form):
+            return None
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Edit {len(keys)} product{'' if len(keys) == 1 else 's'} together",
+            "opts": self.opts,
+            "form": form,
+            "keys": keys,
+        }
+        return TemplateResponse(request, "admin/staff/edit_together.html", context)
+
+    def _edited(self, request: HttpRequest, keys: list[int], form: ChangeForm) -> bool:
+        """Change the products, and say so; False if that could not be done, with the reason."""
+        change = form.change()
+        if change.is_none:
+            form.add_error(None, "Say what is to be changed.")
+            return False
+        try:
+            count = edit(keys, change)
+        except ValidationError as error:
+            form.add_error(None, error)
+            return False
+        self.message_user(request, f"{count} products were changed.", messages.SUCCESS)
+        return True
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
+    ) -> HttpResponse:
+        """What the audit log has of a product, for whoever may see the product."""
+        product = self.get_object(request, unquote(object_id))
+        entries = LogEntry.objects.get_for_object(product) if product else ()
+        own = {"entries": entries[: self.MOST_ENTRIES]}
+        return super().history_view(request, object_id, {**own, **(extra_context or {})})
+
+    MOST_ENTRIES = 100
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        views = SavedView.objects.filter(owner=request.user.pk, page="catalog_product")
+        own = {"saved_views": views, "shown": request.GET.urlencode()}
+        return super().changelist_view(request, {**own, **(extra_context or {})})
+
+    def get_urls(self) -> list[URLPattern]:
+        keep = self.admin_site.admin_view(require_POST(self.keep_view))
+        return [
+            path("views/", keep, name="catalog_product_keep_view"),
+            *super().get_urls(),
+        ]
+
+    def keep_view(self, request: HttpRequest) -> HttpResponse:
+        """Keep how the list is filtered under a name of one's own, or forget one that was kept."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        mine = SavedView.objects.filter(owner=request.user.pk, page="catalog_product")
+        url = reverse("admin:catalog_product_changelist")
+        if forget := request.POST.get("forget", ""):
+            mine.filter(name=forget).delete()
+            return HttpResponseRedirect(url)
+        name = request.POST.get("name", "").strip()[:60]
+        query = QueryDict(request.POST.get("query", "")[:1000]).urlencode()
+        if name:
+            SavedView.objects.update_or_create(
+                owner_id=request.user.pk,
+                page="catalog_product",
+                name=name,
+                defaults={"query": query},
+            )
+        return HttpResponseRedirect(f"{url}?{query}")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         images = OriginalImage.objects.filter(product=OuterRef("pk")).order_by("position", "pk")
@@ -372,6 +535,7 @@ class ImageAdmin(Pictured):
     list_filter = ("status", "source", ("product", admin.EmptyFieldListFilter), "created_at")
     list_select_related = ("product", "owner")
     list_per_page = 50
+    paginator = BoundedPaginator
     show_full_result_count = False
     search_fields = (
         "identifier",
@@ -469,6 +633,7 @@ class SegmentAdmin(LookOnly):
     )
     list_select_related = ("image__product",)
     list_per_page = 50
+    paginator = BoundedPaginator
     show_full_result_count = False
     search_fields = ("identifier", "label", "image__product__reference", "image__product__name")
     search_help_text = "Identifier, label or product"

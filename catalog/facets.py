@@ -20,7 +20,7 @@ from django.core.cache import cache
 from django.db.models import Case, Count, IntegerField, Model, QuerySet, Value, When
 
 from catalog.filters import passing
-from catalog.models import Category, Product, SegmentColour, Size, Tag
+from catalog.models import Category, Product, SegmentColour, Size, Tag, findable
 
 MOST = 100
 """Values that a facet has at most: those with the most products."""
@@ -131,7 +131,7 @@ def _passing(filters: Mapping[str, Any]) -> QuerySet[Product]:
     if filters:
         products = products.filter(pk__in=passing(filters).values("pk"))
     if colours := filters.get("colour"):
-        rows = SegmentColour.objects.prominent(colours).order_by()
+        rows = SegmentColour.objects.prominent(colours).filter(findable("segment__")).order_by()
         products = products.filter(pk__in=rows.values("segment__image__product"))
     return products
 
@@ -167,7 +167,8 @@ def _in_stock(products: QuerySet[Product]) -> list[FacetValue]:
 
 
 def _colours(products: QuerySet[Product]) -> list[FacetValue]:
-    rows = SegmentColour.objects.prominent(SegmentColour.Name).order_by()
+    rows = SegmentColour.objects.prominent(SegmentColour.Name).filter(findable("segment__"))
+    rows = rows.order_by()
     if products.query.where:
         rows = rows.filter(segment__image__product__in=products.values("pk"))
     number = Count("segment__image__product", distinct=True)

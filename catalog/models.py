@@ -198,6 +198,15 @@ class OriginalImage(models.Model):
     position = models.PositiveSmallIntegerField(
         default=0, help_text="Order among the pictures of one product."
     )
+    main_segment = models.ForeignKey(
+        "Segment",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        verbose_name="main garment",
+        help_text="The one that the picture is of; it alone is found then. Empty: all are.",
+    )
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
 
     class Meta:
@@ -263,6 +272,28 @@ class PerceptualHash(models.Model):
         return self.value % 2**64
 
 
+class PictureQuality(models.Model):
+    """What was measured of a picture when it was read, and whether somebody has said it is fine."""
+
+    image = models.OneToOneField(
+        OriginalImage, primary_key=True, on_delete=models.CASCADE, related_name="quality"
+    )
+    sharpness = models.FloatField(
+        db_index=True, help_text="Variance of the Laplacian in its sharpest parts; 0 is flat."
+    )
+    accepted_at = models.DateTimeField(null=True, blank=True, db_index=True)
+    accepted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    class Meta:
+        verbose_name = "picture to look at"
+        verbose_name_plural = "pictures to look at"
+
+    def __str__(self) -> str:
+        return str(self.image)
+
+
 class LookalikeQuerySet(models.QuerySet["Lookalike"]):
     def decide(self, pair: Lookalike, decision: str, by: Any) -> bool:
         """OPEN → SAME | DIFFERENT; False if somebody has decided before."""
@@ -326,6 +357,9 @@ class Segment(models.Model):
     NOTHING_FOUND = "nothing_found"
     """Stands in the detector's place where it has found nothing, and the whole picture is taken."""
 
+    PERSON = "person"
+    """Stands there where a person has drawn the box, or confirmed it: no detector changes it."""
+
     identifier = models.CharField(
         max_length=100, unique=True, help_text='The image\'s, and a number: "01_segment_0".'
     )
@@ -376,6 +410,15 @@ class Segment(models.Model):
         return (floor(self.x0), floor(self.y0), ceil(self.x1), ceil(self.y1))
 
 
+def findable(segment: str = "") -> Q:
+    """Garments that stand for their pictures: the main one, or all where none was chosen.
+
+    `segment` is the path to the garment, "segment__" for one.
+    """
+    main = f"{segment}image__main_segment"
+    return Q(**{main: None}) | Q(**{main: models.F(f"{segment}pk")})
+
+
 class SegmentColourQuerySet(models.QuerySet["SegmentColour"]):
     def prominent(self, names: Iterable[str]) -> SegmentColourQuerySet:
         """Those of one of the names that a garment would be looked for by."""
@@ -423,6 +466,26 @@ class SegmentColour(models.Model):
 
     def __str__(self) -> str:
         return f"{self.colour} {self.share:.0%}"
+
+
+class SavedView(models.Model):
+    """A list of the admin as somebody has filtered it, under a name of theirs."""
+
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="saved_views"
+    )
+    page = models.CharField(max_length=100, help_text='Whose list it is: "catalog_product".')
+    name = models.CharField(max_length=60)
+    query = models.CharField(max_length=1000, blank=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["owner", "page", "name"], name="saved_view_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class ProductWord(models.Model):

@@ -171,13 +171,16 @@ def _inserted(rows: list[Row], unique: str) -> list[Row]:
 def replace_segments(found: Mapping[OriginalImage, Sequence[Found]]) -> list[Segment]:
     """Put what was found in images, best first, in the place of the segments that they had.
 
-    A number keeps its row, so that searches which found it still show it. Gives the segments:
-    image by image, in the order given.
+    A number keeps its row, so that searches which found it still show it. What people have drawn
+    stays, and keeps its number. Gives the segments: image by image, in the order given.
     """
-    known = {(row.image_id, row.number): row for row in Segment.objects.filter(image__in=found)}
+    rows = {(row.image_id, row.number): row for row in Segment.objects.filter(image__in=found)}
+    known = {key: row for key, row in rows.items() if row.detector != Segment.PERSON}
+    drawn = rows.keys() - known.keys()
     segments = []
     for image, items in found.items():
-        for number, item in enumerate(items):
+        numbers = (number for number in count() if (image.pk, number) not in drawn)
+        for number, item in zip(numbers, items, strict=False):
             segment = known.pop((image.pk, number), Segment(image=image, number=number))
             segments.append(_segment(segment, image, item))
     Segment.objects.filter(pk__in=[row.pk for row in known.values()]).delete()

@@ -19,7 +19,7 @@ from math import log
 from django.db import transaction
 from django.db.models import Case, Count, F, QuerySet, Sum, Value, When
 
-from catalog.models import Product, ProductWord, SegmentColour
+from catalog.models import Product, ProductWord, SegmentColour, findable
 from catalog.words import listed
 
 NAMED, SORTED, DESCRIBED = 4, 3, 1
@@ -192,6 +192,7 @@ def _texts(products: Sequence[int]) -> Iterator[tuple[int, str, int]]:
     for pk, tag in tags.values_list("product", "tag__name"):
         yield pk, tag, SORTED
     prominent = SegmentColour.objects.prominent(SegmentColour.Name.values)
-    colours = prominent.filter(segment__image__product__in=products).order_by()
+    colours = prominent.filter(findable("segment__"), segment__image__product__in=products)
+    colours = colours.order_by()
     for pk, colour in colours.values_list("segment__image__product", "colour").distinct():
         yield pk, colour, SORTED

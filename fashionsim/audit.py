@@ -19,7 +19,14 @@ AUDITED: dict[str, dict[str, Any]] = {
     "catalog.Tag": {},
     "catalog.Size": {},
     "catalog.OriginalImage": {
-        "include_fields": ["identifier", "product", "position", "source_name", "source_url"]
+        "include_fields": [
+            "identifier",
+            "product",
+            "position",
+            "main_segment",
+            "source_name",
+            "source_url",
+        ]
     },
     "catalog.Segment": {"include_fields": ["image", "number", "label", "x0", "y0", "x1", "y1"]},
     "similarity.Rule": {},

@@ -133,11 +133,12 @@ CONTENT_SECURITY_POLICY = {
 }
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "fashionsim.staff.apps.StaffAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "django.contrib.humanize",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "corsheaders",
@@ -411,6 +412,8 @@ INDEX_TAIL_LIMIT = _at_least("INDEX_TAIL_LIMIT", 1, env.int("INDEX_TAIL_LIMIT", 
 
 # --- Searches -------------------------------------------------------------------------------
 
+# A search whose best result is less alike counts as one without a good result.
+GOOD_SIMILARITY = _part("GOOD_SIMILARITY", env.float("GOOD_SIMILARITY", 0.6))
 SEARCH_NEEDS_SIGN_IN = env.bool("SEARCH_NEEDS_SIGN_IN", default=False)
 QUERY_LIFETIME_DAYS = _at_least("QUERY_LIFETIME_DAYS", 1, env.int("QUERY_LIFETIME_DAYS", 30))
 

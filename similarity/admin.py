@@ -5,6 +5,7 @@ Queries are not here: a shopper's photo is nobody else's to look at.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
@@ -18,15 +19,18 @@ from django.http import (
     HttpResponseRedirect,
     StreamingHttpResponse,
 )
+from django.shortcuts import get_object_or_404
 from django.template.defaultfilters import filesizeformat
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from catalog.admin import ImageAdmin as CatalogImageAdmin
+from catalog import quality
 from catalog.admin import (
+    BoundedPaginator,
     LookOnly,
     ModelAdmin,
     TabularInline,
@@ -36,11 +40,12 @@ from catalog.admin import (
     when,
     with_reason,
 )
+from catalog.admin import ImageAdmin as CatalogImageAdmin
 from catalog.admin import ProductAdmin as CatalogProductAdmin
 from catalog.lookalikes import CannotDecide, keep_both, merge
-from catalog.models import Lookalike, OriginalImage, Product, Segment
+from catalog.models import Lookalike, OriginalImage, PictureQuality, Product, Segment
 from catalog.services import Picture
-from similarity import golden, indexing, services, serving
+from similarity import figures, golden, indexing, services, serving, suggestions
 from similarity.engine.errors import BadImage, EngineError
 from similarity.errors import NotDescribed, Refused
 from similarity.models import Embedder, GoldenSet, IndexBuild, Rule, Run, Verdict
@@ -153,6 +158,30 @@ class ProductAdmin(CatalogProductAdmin):
             return fieldsets
         return [*fieldsets, ("Pictures", {"fields": ("pictures",)})]
 
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        if (product := kwargs.get("obj")) and self.has_change_permission(request, product):
+            context["suggested"] = suggestions.of(product)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def get_urls(self) -> list[URLPattern]:
+        accept = self.admin_site.admin_view(require_POST(self.accept))
+        name = "catalog_product_accept"
+        return [path("<int:pk>/accept/", accept, name=name), *super().get_urls()]
+
+    def accept(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Take over a suggestion, named as "category:12" or "tag:navy"."""
+        product = get_object_or_404(Product, pk=pk)
+        if not self.has_change_permission(request, product):
+            raise PermissionDenied
+        taken = suggestions.accept(product, request.POST.get("suggestion", ""))
+        level = messages.SUCCESS if taken else messages.WARNING
+        self.message_user(
+            request, f"{taken} is taken over." if taken else "It is no longer suggested.", level
+        )
+        return HttpResponseRedirect(reverse("admin:catalog_product_change", args=[pk]))
+
     def _may_upload(self, request: HttpRequest) -> bool:
         return request.user.has_perms(["catalog.change_product", "catalog.add_originalimage"])
 
@@ -249,6 +278,94 @@ class ImageAdmin(Operated, CatalogImageAdmin):
             return "Its garments are being looked for again."
 
         self.operate(request, images, act)
+
+
+# --- Quality of pictures ---------------------------------------------------------------------
+
+
+class ProblemFilter(admin.SimpleListFilter):
+    """What is wrong with a picture; without a choice, anything."""
+
+    title = parameter_name = "problem"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [*quality.PROBLEMS.items(), ("accepted", "Said to be fine")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() == "accepted":
+            return queryset.filter(accepted_at__isnull=False)
+        chosen = self.value() or ""
+        return quality.with_problem(chosen if chosen in quality.PROBLEMS else "", queryset)
+
+
+@admin.register(PictureQuality)
+class QualityAdmin(Operated, LookOnly):
+    """Pictures that somebody should look at. What was said to be fine is not shown again."""
+
+    list_display = ("preview", "problems", "product", "edit", "accepted")
+    list_display_links = None
+    list_filter = (ProblemFilter, "image__product__category")
+    list_select_related = ("image__product__category", "accepted_by")
+    list_per_page = 25
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    ordering = ("sharpness", "pk")
+    search_fields = ("image__identifier", "image__product__reference", "image__product__name")
+    search_help_text = "An image's identifier, or a product's reference or name"
+    actions = ("fine", "describe_again")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_decide_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("catalog.change_originalimage")
+
+    def fitting(self, row: PictureQuality) -> Collection[str]:
+        return set(self.actions) if row.accepted_at is None else {"describe_again"}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).prefetch_related("image__segments")
+
+    @admin.action(description="Fine as it is", permissions=["decide"])
+    def fine(self, request: HttpRequest, rows: QuerySet[PictureQuality]) -> None:
+        count = sum(quality.accept(row, request.user) for row in rows)  # type: ignore[arg-type]
+        self.message_user(request, f"{count} pictures are fine, and will not be shown again.")
+
+    @admin.action(description="Find garments again", permissions=["decide"])
+    def describe_again(self, request: HttpRequest, rows: QuerySet[PictureQuality]) -> None:
+        def act(row: PictureQuality) -> str:
+            services.describe_again(row.image, request.user)  # type: ignore[arg-type]
+            return "Its garments are being looked for again."
+
+        self.operate(request, rows, act)
+
+    @admin.display(description="picture")
+    def preview(self, row: PictureQuality) -> SafeString:
+        return format_html(
+            '<a href="{}"><img class="look" src="{}?width=320" alt="{}" loading="lazy"></a>',
+            reverse("admin:catalog_originalimage_change", args=[row.pk]),
+            reverse("image-file", args=[row.image.identifier]),
+            row.image,
+        )
+
+    @admin.display(description="what is wrong")
+    def problems(self, row: PictureQuality) -> SafeString:
+        return format_html_join("", "<p>{}</p>", ((one,) for one in quality.problems_of(row)))
+
+    @admin.display(ordering="image__product__name")
+    def product(self, row: PictureQuality) -> SafeString | None:
+        return link_to(row.image.product)
+
+    @admin.display(description="garments")
+    def edit(self, row: PictureQuality) -> SafeString:
+        url = reverse("admin:garments", args=[row.pk])
+        return format_html('<a href="{}">Edit garments</a>', url)
+
+    @admin.display(description="said to be fine")
+    def accepted(self, row: PictureQuality) -> str | None:
+        if row.accepted_at is None:
+            return None
+        return f"{row.accepted_by or 'somebody'}, {when(row.accepted_at)}"
 
 
 # --- Pictures that look alike ---------------------------------------------------------------
@@ -381,17 +498,19 @@ def duration(run: Run) -> str | None:
 class RunAdmin(Operated, LookOnly):
     list_display = (
         "name",
+        "preview",
         "kind",
         "state_and_error",
         "bar",
+        "took",
         "requested_by",
         "image_link",
         "created",
-        "took",
     )
-    list_filter = ("kind", "state", "created_at")
+    list_filter = ("state", "kind", "created_at")
     list_select_related = ("image", "requested_by")
     list_per_page = 50
+    paginator = BoundedPaginator
     show_full_result_count = False
     search_fields = ("id", "image__identifier")
     search_help_text = "Id, or an image's identifier"
@@ -412,6 +531,52 @@ class RunAdmin(Operated, LookOnly):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """By permission: a person's runs are deleted together with the person."""
         return request.user.has_perm("similarity.delete_run")
+
+    def get_urls(self) -> list[URLPattern]:
+        buttons = {
+            "pause": self.pause,
+            "resume": self.resume,
+            "failed-again": self.run_failed_again,
+        }
+        own = [
+            path(
+                f"{name}/",
+                self.admin_site.admin_view(require_POST(self._button(act))),
+                name=f"similarity_run_{name.replace('-', '_')}",
+            )
+            for name, act in buttons.items()
+        ]
+        return [*own, *super().get_urls()]
+
+    def _button(self, act: Callable[[Any], str]) -> Callable[[HttpRequest], HttpResponse]:
+        """What a button above the list calls; it tells what came of it, and shows the list."""
+
+        def press(request: HttpRequest) -> HttpResponse:
+            if not self.has_operate_permission(request):
+                raise PermissionDenied
+            self.message_user(request, act(request.user))
+            return HttpResponseRedirect(reverse("admin:similarity_run_changelist"))
+
+        return press
+
+    def pause(self, by: Any) -> str:
+        if not services.pause_queue(by):
+            return "The queue is paused already."
+        return "The queue is paused. What runs comes to its end; searches go on."
+
+    def resume(self, by: Any) -> str:
+        return "Workers go on." if services.resume_queue(by) else "The queue is not paused."
+
+    def run_failed_again(self, by: Any) -> str:
+        count = services.run_failed_again()
+        return f"{count} failed runs wait for a worker again."
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        own = {
+            "queue": figures.queue(),
+            "may_operate": self.has_operate_permission(request),
+        }
+        return super().changelist_view(request, {**own, **(extra_context or {})})
 
     def fitting(self, row: Run) -> Collection[str]:
         if not row.has_ended:
@@ -438,6 +603,10 @@ class RunAdmin(Operated, LookOnly):
     def name(self, run: Run) -> str:
         return str(run.pk)[:8]
 
+    @admin.display(description="picture")
+    def preview(self, run: Run) -> SafeString | None:
+        return thumbnail("image-file", run.image.identifier if run.image else None)
+
     @admin.display(description="state")
     def state_badge(self, run: Run) -> SafeString:
         return badge(run.state, run.get_state_display())
@@ -449,7 +618,10 @@ class RunAdmin(Operated, LookOnly):
     @admin.display(description="progress")
     def bar(self, run: Run) -> SafeString:
         done = f"{run.progress:.0%}"
-        return format_html('<progress value="{}">{}</progress> {}', run.progress, done, run.step)
+        bar = format_html('<progress value="{}">{}</progress> {}', run.progress, done, run.step)
+        if (left := figures.time_left(run)) is None:
+            return bar
+        return format_html("{}<p>{} left</p>", bar, told(left))
 
     @admin.display(ordering="created_at")
     def created(self, run: Run) -> str:
@@ -464,7 +636,24 @@ class RunAdmin(Operated, LookOnly):
         return duration(run)
 
 
+def told(span: dt.timedelta) -> str:
+    """A span of time in its two largest parts: "2 h 5 min"."""
+    seconds = round(span.total_seconds())
+    sizes = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
+    parts: list[str] = []
+    for unit, size in sizes:
+        if (number := seconds // size) or (unit == "s" and not parts):
+            parts.append(f"{number} {unit}")
+        seconds %= size
+    return " ".join(parts[:2])
+
+
 # --- Index ----------------------------------------------------------------------------------
+
+
+def _measured(value: float | None, form: str) -> str:
+    """What a build has measured, or a dash."""
+    return "-" if value is None else form.format(value)
 
 
 @admin.register(IndexBuild)
@@ -483,7 +672,7 @@ class IndexBuildAdmin(Operated, LookOnly):
     list_select_related = ("embedder",)
     list_per_page = 50
     show_full_result_count = False
-    actions = ("serve",)
+    actions = ("serve", "compare")
     fieldsets = (
         (None, {"fields": ("title", "embedder", "made_by", "run", "created_at")}),
         ("Outcome", {"fields": ("state_badge", "problem", "count", "files", "took", "found")}),
@@ -508,6 +697,35 @@ class IndexBuildAdmin(Operated, LookOnly):
         else:
             self.message_user(request, "Choose exactly one build to serve.", messages.ERROR)
 
+    @admin.action(description="Compare")
+    def compare(
+        self, request: HttpRequest, builds: QuerySet[IndexBuild]
+    ) -> TemplateResponse | None:
+        chosen = list(builds.order_by("pk")[: self.MOST_COMPARED])
+        if len(chosen) < 2:  # noqa: PLR2004  (it takes two)
+            self.message_user(request, "Choose two builds or more to compare.", messages.ERROR)
+            return None
+        say: dict[str, Callable[[IndexBuild], Any]] = {
+            "Engine": self.made_by,
+            "Garments": lambda build: build.count,
+            "Size": self.files,
+            "Took": self.took,
+            "Recall at 10": lambda build: _measured(build.recall, "{:.3f}"),
+            "Search time": lambda build: _measured(build.search_ms, "{:.2f} ms"),
+            "Built": lambda build: when(build.created_at),
+        }
+        rows = [(name, [of(build) for build in chosen]) for name, of in say.items()]
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Builds compared",
+            "opts": self.opts,
+            "builds": [(build, self.state_badge(build)) for build in chosen],
+            "rows": rows,
+        }
+        return TemplateResponse(request, "admin/similarity/indexbuild/compare.html", context)
+
+    MOST_COMPARED = 6
+
     def get_urls(self) -> list[URLPattern]:
         rebuild = self.admin_site.admin_view(require_POST(self.rebuild))
         return [
@@ -524,8 +742,11 @@ class IndexBuildAdmin(Operated, LookOnly):
         return HttpResponseRedirect(reverse("admin:similarity_indexbuild_changelist"))
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        may = {"has_rebuild_permission": self.has_rebuild_permission(request)}
-        return super().changelist_view(request, {**may, **(extra_context or {})})
+        own = {
+            "has_rebuild_permission": self.has_rebuild_permission(request),
+            "rebuilds": Run.objects.under_way(Run.Kind.REBUILD).order_by("created_at"),
+        }
+        return super().changelist_view(request, {**own, **(extra_context or {})})
 
     @admin.display(description="build", ordering="name")
     def title(self, build: IndexBuild) -> str:
@@ -545,7 +766,7 @@ class IndexBuildAdmin(Operated, LookOnly):
     def files(self, build: IndexBuild) -> str:
         return filesizeformat(build.size)
 
-    @admin.display(ordering="seconds")
+    @admin.display(description="took", ordering="seconds")
     def took(self, build: IndexBuild) -> str:
         return f"{build.seconds:.1f} s"
 

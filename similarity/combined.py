@@ -14,7 +14,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from catalog import word_index, words
-from catalog.models import Product, Segment, SegmentColour
+from catalog.models import Product, Segment, SegmentColour, findable
 from similarity.engine import TextEmbedder, Vectors
 from similarity.engine.mixing import fused, moved
 from similarity.errors import NotDescribed
@@ -172,7 +172,8 @@ def _by_words(text: str, among: Among) -> list[Neighbour]:
 
 def _garments(among: Among) -> QuerySet[Segment]:
     """The garments that a product may be shown by, the best of its first picture first."""
-    garments = Segment.objects.order_by("image__position", "image_id", "number")
+    garments = Segment.objects.filter(findable())
+    garments = garments.order_by("image__position", "image_id", "number")
     if among.colours is not None:
         garments = garments.filter(pk__in=among.colours.values("segment"))
     return garments

@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Exists, Max, OuterRef, QuerySet
 
-from catalog.models import Product, ProductWord, Segment, SegmentColour
+from catalog.models import Product, ProductWord, Segment, SegmentColour, findable
 from similarity import backends, serving
 from similarity.engine import BACKENDS, Hit, Keys, LiveIndex, Vectors
 from similarity.engine.builds import BuildStore, Manifest, ServingBuild
@@ -188,7 +188,7 @@ class Sieve:
 
     def all_kept(self) -> Keys:
         """The keys of all embeddings that pass, ascending."""
-        embeddings = Embedding.objects.filter(embedder=self._embedder)
+        embeddings = Embedding.objects.filter(findable("segment__"), embedder=self._embedder)
         if self._products is not None:
             embeddings = embeddings.filter(segment__image__product__in=self._products)
         if self._colours is not None:
@@ -200,7 +200,7 @@ class Sieve:
     def _kept(self, keys: Sequence[int]) -> QuerySet[Any, Any]:
         # Each row is asked whether it passes: whatever number the filters keep in all, that
         # takes no longer.
-        embeddings = Embedding.objects.filter(pk__in=keys)
+        embeddings = Embedding.objects.filter(findable("segment__"), pk__in=keys)
         if self._products is not None:
             product = self._products.filter(pk=OuterRef("segment__image__product"))
             embeddings = embeddings.filter(Exists(product))
@@ -275,7 +275,9 @@ Rows = Callable[[Sequence[int]], list[Sequence[Any]]]
 
 ENTRY = ("pk", "segment_id", "segment__image_id", "segment__image__product_id")
 
-ENTRIES = Prepared(lambda keys: Embedding.objects.filter(pk__in=keys).values_list(*ENTRY))
+ENTRIES = Prepared(
+    lambda keys: Embedding.objects.filter(findable("segment__"), pk__in=keys).values_list(*ENTRY)
+)
 
 
 class Space(Protocol):

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Count, F, Max, Q
+from django.db.models import Count, Exists, F, Max, Q
 from django.utils import timezone
 from django.utils.functional import cached_property
 
@@ -168,13 +168,19 @@ class Query(models.Model):
 class RunQuerySet(models.QuerySet["Run"]):
     """The arrows between a run's states. Each is one conditional UPDATE: who gets it, has it."""
 
-    def claim(self, pks: Iterable[uuid.UUID], worker: str) -> list[Run]:
+    def claim(
+        self, pks: Iterable[uuid.UUID], worker: str, *, unless_paused: bool = False
+    ) -> list[Run]:
         """Take pending runs to work on; those that are not, or no longer, to be had are left out.
 
         `worker` is a name that nobody has used before: it tells this claim from any other.
+        With `unless_paused`, what can wait is not to be had while the queue is paused.
         """
         now = timezone.now()
-        self.filter(pk__in=list(pks), state=Run.State.PENDING).update(
+        pending = self.filter(pk__in=list(pks), state=Run.State.PENDING)
+        if unless_paused:
+            pending = pending.may_go_on()
+        pending.update(
             state=Run.State.RUNNING,
             worker=worker,
             attempts=F("attempts") + 1,
@@ -185,6 +191,10 @@ class RunQuerySet(models.QuerySet["Run"]):
         return list(
             claimed.select_related("image", "query", "segment__image", "embedder", "product")
         )
+
+    def may_go_on(self) -> RunQuerySet:
+        """Runs that a pause of the queue does not hold up: all while there is none."""
+        return self.filter(Q(kind__in=Run.AWAITED) | ~Exists(Pause.objects.filter(ended_at=None)))
 
     def mine(self, *runs: Run) -> RunQuerySet:
         """The runs, of one claim, that are still being worked on by whoever claimed them."""
@@ -330,6 +340,7 @@ class Run(models.Model):
         REBUILD = "rebuild", "Index rebuild"
         FILL = "fill", "Description by another embedder"
         SORT = "sort", "Comparison with categories"
+        BOXES = "boxes", "Description of drawn garments"
 
     class State(models.TextChoices):
         PENDING = "pending", "Pending"
@@ -337,6 +348,9 @@ class Run(models.Model):
         DONE = "done", "Done"
         FAILED = "failed", "Failed"
         CANCELLED = "cancelled", "Cancelled"
+
+    AWAITED: ClassVar[tuple[str, ...]] = ("search", "detect")
+    """Kinds that somebody waits for at a page: no pause holds them up."""
 
     FRESH: ClassVar[dict[str, Any]] = {
         "worker": "",
@@ -467,6 +481,52 @@ class Hit(models.Model):
 
     def __str__(self) -> str:
         return f"{self.rank}: {self.segment_id}"
+
+
+class SearchDay(models.Model):
+    """How many searches there were on a day, and how many found nothing good.
+
+    Runs are no record of that: they go with their photos, and with whoever deletes their history.
+    """
+
+    day = models.DateField(unique=True)
+    searches = models.PositiveIntegerField(default=0)
+    poor = models.PositiveIntegerField(
+        default=0, help_text="Those whose best result was below GOOD_SIMILARITY."
+    )
+
+    class Meta:
+        ordering = ["-day"]
+
+    def __str__(self) -> str:
+        return str(self.day)
+
+    @classmethod
+    def note(cls, day: dt.date, *, is_poor: bool) -> None:
+        """Count one search more."""
+        counted = {"searches": F("searches") + 1, "poor": F("poor") + int(is_poor)}
+        if not cls.objects.filter(day=day).update(**counted):
+            cls.objects.get_or_create(day=day)  # whoever is first that day
+            cls.objects.filter(day=day).update(**counted)
+
+
+class Pause(models.Model):
+    """Somebody has paused the queue. Until it ends, workers claim only what people wait for."""
+
+    started_at = models.DateTimeField(default=timezone.now)
+    started_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    ended_at = models.DateTimeField(null=True, blank=True, db_index=True)
+    ended_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"since {self.started_at:%Y-%m-%d %H:%M}"
 
 
 class IndexBuild(models.Model):

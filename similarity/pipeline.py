@@ -14,6 +14,7 @@ import socket
 import threading
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,7 +34,7 @@ from PIL.Image import Image
 
 from accounts import audit
 from catalog.filters import ProductFilter, passing
-from catalog.models import OriginalImage, Product, Segment, SegmentColour
+from catalog.models import OriginalImage, PictureQuality, Product, Segment, SegmentColour
 from catalog.services import (
     Found,
     NewImage,
@@ -59,6 +60,7 @@ from similarity.engine.colours import Colour, dominant
 from similarity.engine.errors import EngineError
 from similarity.engine.images import crop, open_stored
 from similarity.engine.perceptual import perceptual_hash
+from similarity.engine.sharpness import sharpness
 from similarity.errors import (
     Cancelled,
     Described,
@@ -69,25 +71,31 @@ from similarity.errors import (
 )
 from similarity.indexing import Neighbour
 from similarity.logs import logged_as
-from similarity.models import Embedder, Embedding, Hit, Run
+from similarity.models import Embedder, Embedding, Hit, Run, SearchDay
 from similarity.prepared import Prepared
 from similarity.rules import Among
 
 logger = logging.getLogger("similarity.pipeline")
 
+SAME_GARMENT = 0.5
+"""Boxes that share so much (intersection over union) are of one garment."""
+
 BEAT_SECONDS = 5.0
 """A run that is worked on reports at least so often."""
 
 
-def claim(pks: Iterable[uuid.UUID]) -> list[Run]:
+def claim(pks: Iterable[uuid.UUID], *, unless_paused: bool = False) -> list[Run]:
     """Take those of the runs that are to be had, for this process to carry out."""
     worker = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
-    return Run.objects.claim(pks, worker)
+    return Run.objects.claim(pks, worker, unless_paused=unless_paused)
 
 
-def execute(pk: uuid.UUID) -> None:
-    """Claim a run and carry it out; nothing happens if it is not to be had."""
-    for run in claim([pk]):
+def execute(pk: uuid.UUID, *, unless_paused: bool = False) -> None:
+    """Claim a run and carry it out; nothing happens if it is not to be had.
+
+    `unless_paused` is the queue's: a pause holds up what it gives out, and no command.
+    """
+    for run in claim([pk], unless_paused=unless_paused):
         carry_out(run)
 
 
@@ -216,9 +224,25 @@ class Upload:
 
     look: int = 0
     """The picture's perceptual hash."""
+    sharpness: float = 0.0
 
     def lacks(self, embedder: Embedder) -> bool:
         return embedder not in self.vectors and embedder not in self.missed
+
+    def leave_out(self, drawn: Sequence[Box]) -> None:
+        """Drop what people have drawn boxes of themselves, and a whole picture beside such."""
+        if not drawn:
+            return
+        kept = [
+            number
+            for number, found in enumerate(self.detections)
+            if self.detector != Segment.NOTHING_FOUND
+            and max(found.box.iou(box) for box in drawn) < SAME_GARMENT
+        ]
+        self.detections = [self.detections[number] for number in kept]
+        self.crops = [self.crops[number] for number in kept]
+        self.colours = [self.colours[number] for number in kept]
+        self.vectors = {embedder: rows[kept] for embedder, rows in self.vectors.items()}
 
 
 class EmbeddersChanged(Exception):
@@ -301,6 +325,7 @@ def detect(upload: Upload) -> None:
     upload.crops = [crop(upload.picture, found.box) for found in upload.detections]
     upload.colours = [dominant(shown) for shown in upload.crops]
     upload.look = perceptual_hash(upload.picture)
+    upload.sharpness = sharpness(upload.picture)
     upload.picture = None  # a batch of many large photos need not stay in memory
 
 
@@ -357,6 +382,9 @@ def _write(uploads: Sequence[Upload]) -> list[Upload]:
         whole = [upload for upload in uploads if upload.run.image_id in there]
         done = {run.pk for run in Run.objects.finish([upload.run for upload in whole])}
         finished = [upload for upload in whole if upload.run.pk in done]
+        drawn = _drawn([upload.run.image_id for upload in finished])
+        for upload in finished:
+            upload.leave_out(drawn[upload.run.image_id])
         found = {
             there[upload.run.image_id]: [
                 _found(item, upload.detector, colours)
@@ -368,10 +396,19 @@ def _write(uploads: Sequence[Upload]) -> list[Upload]:
             _add_vectors(finished, segments)
             _predict_categories(finished, unsorted)
         _note_looks({upload.run.image_id: upload.look for upload in finished})
+        note_sharpness({upload.run.image_id: upload.sharpness for upload in finished})
         OriginalImage.objects.filter(pk__in=[upload.run.image_id for upload in finished]).update(
             status=OriginalImage.Status.READY, problem=""
         )
     return [upload for upload in uploads if upload.run.pk not in done]
+
+
+def _drawn(images: Sequence[int | None]) -> Mapping[int | None, list[Box]]:
+    """The boxes in images that people have drawn, or have said something of."""
+    boxes: dict[int | None, list[Box]] = defaultdict(list)
+    for segment in Segment.objects.filter(image__in=images, detector=Segment.PERSON):
+        boxes[segment.image_id].append(Box(*segment.box))
+    return boxes
 
 
 def _add_vectors(uploads: Sequence[Upload], segments: Sequence[Segment]) -> None:
@@ -435,6 +472,29 @@ def _note_looks(hashes: Mapping[int | None, int]) -> None:
             lookalikes.note(looks, serving.serving_embedder())
     except Exception:
         logger.exception("Pictures that look alike could not be looked for")
+
+
+def note_sharpness(measured: Mapping[int | None, float]) -> None:
+    """Keep what was measured of pictures. A picture never changes: what is known stays."""
+    PictureQuality.objects.bulk_create(
+        [
+            PictureQuality(image_id=image, sharpness=value)
+            for image, value in measured.items()
+            if image is not None
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def measure(image: OriginalImage) -> None:
+    """Measure a picture that was described before that was done.
+
+    Raises BadImage, FileNotFoundError.
+    """
+    value = sharpness(stored(image.file))
+    with transaction.atomic():
+        if OriginalImage.objects.select_for_update().filter(pk=image.pk).exists():
+            note_sharpness({image.pk: value})
 
 
 def note_look(image: OriginalImage) -> None:
@@ -618,6 +678,7 @@ def _add_hits(run: Run, neighbours: Sequence[Neighbour]) -> None:
     run.ranking = [
         (item.segment_id, item.similarity, item.matched, item.pinned) for item in neighbours
     ]
+    transaction.on_commit(lambda: _count_search(run), robust=True)
     Hit.objects.bulk_create(
         Hit(
             run_id=run.pk,
@@ -629,6 +690,15 @@ def _add_hits(run: Run, neighbours: Sequence[Neighbour]) -> None:
         )
         for rank, item in enumerate(neighbours)
     )
+
+
+def _count_search(run: Run) -> None:
+    """Count a search for the staff's figures: that there was one, and whether it found anything.
+
+    What words alone have found has no similarity, and is what was asked for.
+    """
+    best = max((1.0 if like is None else like for _, like, _ in run.ranking), default=-1.0)
+    SearchDay.note(timezone.localdate(), is_poor=best < settings.GOOD_SIMILARITY)
 
 
 def _query_vector(run: Run, embedder: Embedder) -> Vectors | None:
@@ -806,6 +876,24 @@ def _describe_by(embedder: Embedder, images: Sequence[int]) -> None:
         add_embeddings(embedder, [shown[row] for row in kept], vectors[kept])
 
 
+def describe_drawn(run: Run) -> None:
+    """Describe those garments of an image that lack it: what a person has drawn or moved."""
+    if run.image is None:
+        raise Refused("The image has been deleted.")
+    checkpoint(run, "reading", 0.1)
+    name_colours(run.image)
+    first, *others = serving.describing()
+    checkpoint(run, "embedding", 0.5)
+    _describe_by(first, [run.image.pk])
+    for embedder in others:
+        try:
+            _describe_by(embedder, [run.image.pk])
+        except Exception:
+            logger.exception("%s could not describe a drawn garment", embedder)
+            Embedder.objects.filter(pk=embedder.pk).update(is_filled=False)
+    finish(run)
+
+
 def _others_wait() -> bool:
     return Run.objects.filter(state=Run.State.PENDING).exclude(kind=Run.Kind.FILL).exists()
 
@@ -822,4 +910,5 @@ WORK: dict[Run.Kind, Callable[[Run], None]] = {
     Run.Kind.REBUILD: rebuild,
     Run.Kind.FILL: fill,
     Run.Kind.SORT: sort,
+    Run.Kind.BOXES: describe_drawn,
 }

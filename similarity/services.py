@@ -30,7 +30,7 @@ from accounts.models import User
 from accounts.services import preferences_of
 from catalog.facets import Facets
 from catalog.facets import count as count_facets
-from catalog.models import OriginalImage, Product, Segment
+from catalog.models import OriginalImage, Product, Segment, findable
 from catalog.services import NewImage, Picture, add_images, keep_files
 from similarity import backends, indexing, intake, pipeline, prototypes, rules, serving
 from similarity.combined import Wish
@@ -47,7 +47,7 @@ from similarity.errors import (
     Refused,
 )
 from similarity.indexing import Neighbour
-from similarity.models import Embedder, Embedding, IndexBuild, Query, Run
+from similarity.models import Embedder, Embedding, IndexBuild, Pause, Query, Run
 from similarity.prepared import Prepared
 from similarity.signals import swept
 
@@ -571,7 +571,9 @@ def similar_products(
 
 VECTORS = Prepared(
     lambda product, embedder: (
-        Embedding.objects.filter(segment__image__product=product, embedder=embedder)
+        Embedding.objects.filter(
+            findable("segment__"), segment__image__product=product, embedder=embedder
+        )
         .order_by("segment__image__position", "segment__image", "segment__number")
         .values_list("segment__image", "vector")
     )
@@ -634,13 +636,13 @@ KNOWN = Segment.objects.select_related("image").only("identifier", "image__produ
 
 
 def main_segment(product: Product) -> Segment:
-    """The garment that stands for a product: the best of its first picture that has one.
+    """The garment that stands for a product: of its first picture that has any, the main or best.
 
     Where there is none in any of them, its first picture as a whole.
     """
     nothing_found = Case(When(detector=Segment.NOTHING_FOUND, then=1), default=0)
     segment = (
-        Segment.objects.filter(image__product=product)
+        Segment.objects.filter(findable(), image__product=product)
         .select_related("image__product")
         .order_by(nothing_found, "image__position", "image_id", "number")
         .first()
@@ -727,7 +729,9 @@ def sweep() -> Swept:
     with audit.quietly():
         given_back, failed = _sweep_lost()
     # A run may wait because many wait before it. Only an empty queue has lost its message.
-    waiting = [] if get_broker().queue_size() else list(Run.objects.waiting(UNCLAIMED))
+    # What a pause holds up is put in when that ends.
+    due = Run.objects.waiting(UNCLAIMED).may_go_on()
+    waiting = [] if get_broker().queue_size() else list(due)
     for run in waiting:
         Run.objects.filter(pk=run.pk).update(queued_at=timezone.now())
         enqueue(run)
@@ -762,11 +766,60 @@ def go_on(pk: uuid.UUID) -> None:
 def is_stalled() -> bool:
     """Whether runs wait while no worker has reported of any for a while."""
     return (
-        Run.objects.filter(state=Run.State.PENDING).exists()
+        Run.objects.filter(state=Run.State.PENDING).may_go_on().exists()
         and not Run.objects.filter(
             state=Run.State.RUNNING, heartbeat__gt=timezone.now() - UNCLAIMED
         ).exists()
     )
+
+
+QUEUED_AT_ONCE = 200
+"""Runs that come into the queue when a pause ends; the sweeper sees to the others."""
+
+
+def pause_queue(asked_by: User | None = None) -> bool:
+    """Have workers claim nothing but what people wait for at a page; False if they do so already.
+
+    What runs comes to its end.
+    """
+    if Pause.objects.filter(ended_at=None).exists():
+        return False
+    Pause.objects.create(started_by=asked_by)
+    return True
+
+
+def resume_queue(asked_by: User | None = None) -> bool:
+    """Have workers go on; False if nobody has paused them."""
+    paused = Pause.objects.filter(ended_at=None)
+    if not paused.update(ended_at=timezone.now(), ended_by=asked_by):
+        return False
+    # Their messages have come to workers that let them be.
+    for run in Run.objects.filter(state=Run.State.PENDING).order_by("queued_at")[:QUEUED_AT_ONCE]:
+        enqueue(run)
+    return True
+
+
+def paused() -> Pause | None:
+    """The pause of the queue that has not ended."""
+    return Pause.objects.filter(ended_at=None).select_related("started_by").first()
+
+
+MOST_AGAIN = 1000
+"""Failed runs that are run again at once."""
+
+
+def run_failed_again() -> int:
+    """Give runs that have failed another chance, the latest first; how many do get it.
+
+    Searches are left out: whoever asked has gone.
+    """
+    failed = Run.objects.filter(state=Run.State.FAILED).exclude(kind__in=Run.AWAITED)
+    again = 0
+    for run in failed[:MOST_AGAIN]:
+        with suppress(NotRepeatable):
+            run_again(run)
+            again += 1
+    return again
 
 
 # --- Index ----------------------------------------------------------------------------------

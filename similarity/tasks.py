@@ -17,7 +17,7 @@ logger = logging.getLogger("similarity.tasks")
 def execute_run(pk: str) -> None:
     """Carry out a run if it still waits to be."""
     try:
-        pipeline.execute(uuid.UUID(pk))
+        pipeline.execute(uuid.UUID(pk), unless_paused=True)
         services.go_on(uuid.UUID(pk))
     finally:
         run_ended.send(sender=Run, pk=uuid.UUID(pk))

@@ -41,13 +41,14 @@ def fresh_shop(settings, tmp_path):
 GRANTING = (
     "catalog.migrations.0002_roles",
     "catalog.migrations.0008_lookalike_roles",
+    "catalog.migrations.0014_quality_roles",
     "similarity.migrations.0002_roles",
     "similarity.migrations.0009_rule_roles",
     "similarity.migrations.0012_golden_roles",
     "accounts.migrations.0004_enquiries",
     "shop.migrations.0002_roles",
     "shop.migrations.0004_event_roles",
-    "shop.migrations.0006_import_job_roles",
+    "shop.migrations.0007_import_job_roles",
 )
 """Migrations that give roles permissions."""
 

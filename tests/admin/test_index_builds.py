@@ -111,3 +111,21 @@ def test_a_builds_page_tells_what_the_last_check_has_found(staff, builds):
     assert "1 vectors compared with the database, 0 are wrong" in (
         staff.get(page_of(builds[1])).content.decode()
     )
+
+
+def test_builds_are_compared_by_what_each_measured(staff, builds):
+    IndexBuild.objects.filter(pk=builds[0].pk).update(recall=0.912, search_ms=1.25)
+    page = act(staff, LIST, "compare", *builds).content.decode()
+    assert "<td>0.912</td>" in page
+    assert "<td>1.25 ms</td>" in page
+    [refusal] = told(act(staff, LIST, "compare", builds[0]))
+    assert refusal == "Choose two builds or more to compare."
+
+
+def test_the_list_tells_how_far_a_rebuild_is(staff, db):
+    run = services.start_rebuild()
+    assert "A rebuild waits" in staff.get(LIST).content.decode()
+    Run.objects.filter(pk=run.pk).update(state="running", step="building", progress=0.5)
+    page = staff.get(LIST).content.decode()
+    assert '<progress value="0.500"' in page
+    assert f"/admin/similarity/run/{run.pk}/change/" in page

@@ -3,7 +3,7 @@
 import pytest
 
 from catalog.models import Lookalike, OriginalImage
-from tests.admin import act, told
+from tests.admin import act, send, told
 from tests.pictures import drawing, encoded, poor_jpeg
 from tests.shop import add_photo, add_product
 
@@ -60,3 +60,9 @@ def test_shoppers_decide_nothing(shopper, pair):
 def test_the_list_asks_no_query_per_row(merchandiser, pair, django_assert_max_num_queries):
     with django_assert_max_num_queries(12):
         merchandiser.get(LIST)
+
+
+def test_a_picture_with_undecided_pairs_can_be_deleted(merchandiser, pair):
+    url = f"/admin/catalog/originalimage/{pair.later_id}/delete/"
+    assert send(merchandiser, url, {"post": "yes"}).status_code == 302
+    assert not Lookalike.objects.exists()

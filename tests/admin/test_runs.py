@@ -33,6 +33,7 @@ def test_the_list_asks_no_query_per_run(staff):
     for number in range(12):
         services.start_upload(services.take_in(photo(seed=number)), owner=staff.user)
         if number == 1:
+            queries()  # the pace of the queue is remembered
             few = queries()
     assert queries() == few
 
@@ -125,3 +126,53 @@ def test_who_may_only_look_is_offered_nothing(staff):
     act(staff, LIST, "cancel", run)
     run.refresh_from_db()
     assert run.state == Run.State.PENDING
+
+
+# --- The queue ----------------------------------------------------------------------------------
+
+
+def press(client, name):
+    return client.post(f"{LIST}{name}/")
+
+
+def test_the_queue_is_paused_and_resumed(staff):
+    assert "Pause the queue" in staff.get(LIST).content.decode()
+    assert told(press(staff, "pause")) == [
+        "The queue is paused. What runs comes to its end; searches go on."
+    ]
+    page = staff.get(LIST).content.decode()
+    assert "Resume the queue" in page
+    assert "by stefan" in page
+    assert told(press(staff, "resume")) == ["Workers go on."]
+    assert services.paused() is None
+
+
+def test_all_failed_runs_are_run_again_but_no_searches(staff):
+    failed, search = a_run("failed"), Run.objects.create(kind="search", state="failed")
+    assert told(press(staff, "failed-again")) == ["1 failed runs wait for a worker again."]
+    failed.refresh_from_db()
+    search.refresh_from_db()
+    assert (failed.state, search.state) == (Run.State.PENDING, Run.State.FAILED)
+
+
+@pytest.mark.parametrize("name", ["pause", "resume", "failed-again"])
+def test_who_may_only_look_cannot_press_the_buttons(staff, merchandiser, shopper, stranger, name):
+    group = staff.user.groups.get()
+    group.permissions.remove(group.permissions.get(codename="change_run"))
+    assert press(staff, name).status_code == 403
+    assert press(merchandiser, name).status_code == 403
+    for client in (shopper, stranger):
+        assert press(client, name).status_code == 302
+    assert staff.get(f"{LIST}{name}/").status_code in {403, 405}
+    assert "Pause the queue" not in staff.get(LIST).content.decode()
+    assert services.paused() is None
+
+
+def test_the_list_shows_the_picture_of_a_failure_and_how_long_a_run_takes_still(staff):
+    upload = services.start_upload(services.take_in(photo()))
+    Run.objects.filter(pk=upload.run.pk).update(state="failed", error_message="Too odd.")
+    start = timezone.now() - dt.timedelta(hours=1)
+    a_run("running", step="building", progress=0.25, started_at=start)
+    page = staff.get(LIST).content.decode()
+    assert f"/api/v1/images/{upload.image.identifier}/file/?width=160" in page
+    assert "<p>3 h left</p>" in page or "<p>3 h 1 s left</p>" in page

@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('shop', '0004_event_roles'),
+        ('shop', '0005_encrypted_secrets'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

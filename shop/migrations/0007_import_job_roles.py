@@ -7,7 +7,7 @@ JOBS = ["shop.view_importjob", "shop.add_importjob"]
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("shop", "0005_imports_from_files"),
+        ("shop", "0006_imports_from_files"),
     ]
 
     operations = [

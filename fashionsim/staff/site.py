@@ -1,0 +1,34 @@
+"""The admin's site: its index, and pages that belong to no single table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.admin import AdminSite
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, URLResolver, path
+
+
+class StaffSite(AdminSite):
+    site_title = site_header = "FashionSim"
+    index_title = "Overview"
+    index_template = "admin/staff/dashboard.html"
+
+    def index(self, request: HttpRequest, extra_context: Any = None) -> TemplateResponse:
+        from fashionsim.staff import dashboard  # noqa: PLC0415
+
+        return super().index(request, {**dashboard.context(request), **(extra_context or {})})
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        # Views need the models, and this module is read before they are.
+        from fashionsim.staff import garments  # noqa: PLC0415
+
+        return [
+            path(
+                "catalog/originalimage/<int:pk>/garments/",
+                self.admin_view(garments.edit),
+                name="garments",
+            ),
+            *super().get_urls(),
+        ]
