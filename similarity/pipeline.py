@@ -697,7 +697,7 @@ def _count_search(run: Run) -> None:
 
     What words alone have found has no similarity, and is what was asked for.
     """
-    best = max((1.0 if like is None else like for _, like, _ in run.ranking), default=-1.0)
+    best = max((1.0 if like is None else like for _, like, *_ in run.ranking), default=-1.0)
     SearchDay.note(timezone.localdate(), is_poor=best < settings.GOOD_SIMILARITY)
 
 
