@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from django.conf import settings
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import Exists, Max, OuterRef, QuerySet
 
@@ -219,7 +220,10 @@ def _is_at_most(few: int, rows: QuerySet[Any, Any]) -> bool:
     Counting the products of a tag may take as long as the search. Who believes too long searches
     longer, and gives the same answer.
     """
-    sql, values = rows.query.sql_with_params()
+    try:
+        sql, values = rows.query.sql_with_params()
+    except EmptyResultSet:
+        return True  # Django has seen that nothing can pass
     asked = (few, sql, tuple(map(str, values)))
     now = time.monotonic()
     if _more.get(asked, -math.inf) > now:

@@ -121,7 +121,7 @@ def test_products_of_one_picture_and_no_category_are_left_out(db, evaluate):
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ([], "one of the arguments --data --catalogue is required"),
+        ([], "one of the arguments --data --catalogue --golden is required"),
         (["--catalogue", "--data", "."], "not allowed with"),
         (["--catalogue"], "no garments that belong to a product"),
         (["--data", "static"], "neither a labels.csv nor a garments.json"),

@@ -49,7 +49,7 @@ def test_words_narrow_a_photo_s_results_and_are_kept(stranger, shop):
     response = send(stranger, query=query.pk, text="midi", without="floral")
     assert names(response) == ["Mini dress", "Midi dress"] or names(response)[0] == "Midi dress"
     assert "Gown" not in names(response)
-    filters = fields_of(response, 'class="filters"')
+    filters = fields_of(response, 'aria-label="Words"')
     assert filters["query"] == [str(query.pk)]
     assert "text" not in filters, "a field of its own"
     again = send(stranger, **fields_of(response, 'id="refine"'))
