@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from http import HTTPStatus
@@ -9,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation, TooManyFilesSent
+from django.db import DataError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 from rest_framework.exceptions import APIException
@@ -25,6 +27,8 @@ from similarity.engine.errors import (
     MissingWeights,
 )
 from similarity.errors import Refused
+
+logger = logging.getLogger("fashionsim.errors")
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -78,7 +82,9 @@ def describe(error: Exception) -> dict[str, Any] | None:
         return problem(413, "too_many_files", f"Send at most {limit} files at a time.")
     if isinstance(error, RequestDataTooBig):
         return too_large()
-    if isinstance(error, SuspiciousOperation):
+    if isinstance(error, SuspiciousOperation | DataError):
+        # The latter: what the database cannot take, as PostgreSQL no text with a NUL in it.
+        logger.warning("A malformed request: %s", error)
         return problem(400, "bad_request", "The request is malformed.")
     return None
 

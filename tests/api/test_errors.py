@@ -152,3 +152,9 @@ def test_an_unforeseen_error_tells_nothing_of_the_inside(db, monkeypatch):
     response = client.get("/api/v1/health/ready")
     refused(response, 500, "internal_error")
     assert b"42" not in response.content
+
+
+@pytest.mark.parametrize("path", ["products/?brand=a%00b", "segments/?label=a%00b"])
+def test_a_nul_in_what_is_asked_is_no_error_of_ours(stranger, db, path):
+    """PostgreSQL refuses it, and other databases find nothing."""
+    assert stranger.get(f"/api/v1/{path}").status_code in {200, 400}
