@@ -41,8 +41,12 @@ def test_what_comes_into_sight_and_is_opened_is_told(open_page, search):  # noqa
         page.click(".card h3 a")
     [click] = json.loads(told.value.post_data)["events"]
     assert (click["kind"], click["position"], click["search"]) == ("click", 0, str(search.pk))
-    while not ShopperEvent.objects.filter(kind="click").exists():
-        page.wait_for_timeout(50)  # the page that has sent it is gone, and hears of no answer
+    clicks = ShopperEvent.objects.filter(kind="click")
+    for _ in range(200):  # the page that has sent it is gone, and hears of no answer
+        if clicks.exists():
+            break
+        page.wait_for_timeout(50)
+    assert clicks.get().position == 0
 
 
 def tells_of(kind: str):
