@@ -371,7 +371,7 @@ def test_searches_go_on_while_the_index_is_rebuilt(beside, embedder):
 
 SEARCH_ON = """
 from pathlib import Path
-from similarity import indexing, services
+from similarity import indexing, services, serving
 photo, stop = Path(sys.argv[1]).read_bytes(), Path(sys.argv[2])
 answers, builds = set(), set()
 is_over = False
