@@ -50,7 +50,7 @@ class CompactEmbedder:
 
     @property
     def fingerprint(self) -> str:
-        return digest("compact embedder", 2, CROP, sha256(self._path()))
+        return digest("compact embedder", 3, CROP, sha256(self._path()))
 
     def missing(self) -> list[str]:
         return lacking("torch", "safetensors", weights=self._path)

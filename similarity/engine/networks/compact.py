@@ -85,9 +85,6 @@ class EmbedderNetwork(nn.Module):
 
     The halves are trained apart (by label; by the same photo seen twice), because one vector
     for both is a compromise that neither wins. The weights hold their `share` as well.
-
-    A crop is looked at as it is and mirrored, and the halves of both are averaged: so a garment
-    and its mirror image have one vector. docs/models.md says what that brings.
     """
 
     def __init__(self, share: float = SHARE) -> None:
@@ -109,15 +106,8 @@ class EmbedderNetwork(nn.Module):
         return functional.normalize(self.kind(pooled)), functional.normalize(self.look(pooled))
 
     def forward(self, crops: Tensor) -> Tensor:
-        both = torch.cat([crops, crops.flip(3)])
-        kind, look = (_averaged(half) for half in self.halves(self.features(both)))
+        kind, look = self.halves(self.features(crops))
         return torch.cat([kind * self.share.sqrt(), look * (1 - self.share).sqrt()], 1)
-
-
-def _averaged(rows: Tensor) -> Tensor:
-    """Unit rows (n, k): the directions between those of the first and the second half of 2n."""
-    one, other = rows.chunk(2)
-    return functional.normalize(one + other)
 
 
 NECK = 80
@@ -167,5 +157,5 @@ class DetectorNetwork(nn.Module):
             )
         assert merged is not None
         merged = self.merge(functional.relu(merged))
-        distances = self.edges(merged).clamp(max=6.0).exp() * self.stride
-        return self.middles(merged), distances.unflatten(1, (self.labels, 4))
+        distances = self.edges(merged).float().clamp(max=6.0).exp() * self.stride
+        return self.middles(merged).float(), distances.unflatten(1, (self.labels, 4))

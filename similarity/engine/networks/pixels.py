@@ -23,10 +23,10 @@ MEAN = np.array([0.57, 0.53, 0.50], dtype=np.float32)
 DEVIATION = np.float32(0.25)
 """Of the channels (0 to 1) in photos of garments, roughly: they are lighter than ImageNet's."""
 
-CROP = (96, 128)
+CROP = (128, 160)
 """Width and height of an embedder's input: garments and photos of them are higher than wide."""
 
-PHOTO_AREA = 224 * 336
+PHOTO_AREA = 256 * 384
 """Pixels of a detector's input, in whatever shape the photo has."""
 
 CELL = 32

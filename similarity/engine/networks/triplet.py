@@ -23,4 +23,4 @@ class TripletNetwork(ResNet):  # type: ignore[misc]  # the library has no types
         super().__init__(Bottleneck, [3, 4, 6, 3], num_classes=DIM)
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.normalize(super().forward(x))
+        return functional.normalize(super().forward(x).float())

@@ -16,6 +16,7 @@ from similarity.engine.networks.compact import KIND, LOOK, EmbedderNetwork
 from similarity.engine.networks.pixels import CROP
 from similarity.engine.training.garments import GARMENTS, Batch, Batches, HeldOut, read_samples
 from similarity.engine.training.teacher import CHANNELS, Lessons
+from similarity.engine.training.trainer import quickly
 
 MEMORY = 2048
 """Vectors of former steps that a batch is contrasted with as well (Wang et al., "Cross-batch
@@ -85,7 +86,9 @@ class EmbedderTask:
             )
         network = self.modules["network"]
         assert isinstance(network, EmbedderNetwork)
-        features = network.features(images)
+        with quickly(images.device):
+            features = network.features(images)
+        features = features.float()
         kind, look = network.halves(features)
         guesses = self.modules["classes"](features.mean((2, 3)))
         said = {

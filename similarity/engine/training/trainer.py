@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Dataset
 
-from similarity.engine.device import pick_device
+from similarity.engine.device import channels_last, pick_device, pick_precision
 from similarity.engine.errors import WrongWeights
 
 WEIGHT_DECAY = 0.05
@@ -91,7 +91,7 @@ class Trainer:
 
     def __post_init__(self) -> None:
         self.place = pick_device(self.device)
-        self.task.modules.to(self.place)
+        channels_last(self.task.modules).to(self.place)
         self.averaged = AveragedModel(
             self.task.modules["network"], multi_avg_fn=_average, use_buffers=True
         ).eval()
@@ -180,6 +180,16 @@ class Trainer:
             beside,
         )
         beside.replace(self.checkpoint)
+
+
+def quickly(place: torch.device) -> torch.autocast:
+    """A context in which convolutions and matrix products are of bfloat16, where that is quick.
+
+    For a network alone: losses of what it gives want single precision.
+    """
+    on_gpu = place.type == "cuda" and torch.cuda.is_bf16_supported()
+    on_cpu = place.type == "cpu" and pick_precision() == "bfloat16"
+    return torch.autocast(place.type, torch.bfloat16, enabled=on_gpu or on_cpu)
 
 
 def _schedule(step: int, share: float) -> float:

@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 from similarity.engine.datasets import Photo
 from similarity.engine.networks.triplet import DIM, TripletNetwork
 from similarity.engine.training.garments import GARMENTS, Batch, Batches, HeldOut, read_samples
+from similarity.engine.training.trainer import quickly
 
 MEMORY = 2048
 """Vectors of former steps that a batch is compared with as well (Wang et al., "Cross-batch memory
@@ -56,7 +57,8 @@ class TripletTask:
         return Batches(self.samples, self.size, self.seed)
 
     def losses(self, batch: Batch, progress: float) -> dict[str, Tensor]:
-        vectors = self.modules["network"](batch.images)
+        with quickly(batch.images.device):
+            vectors = self.modules["network"](batch.images)
         hard = self._hard(vectors, batch.identities)
         return {
             "labels": self._labels(vectors, batch.labels),
