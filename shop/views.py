@@ -262,7 +262,7 @@ class EventViewSet(viewsets.ViewSet):
     permission_classes = [MaySearch]
     throttle_classes = [RequestThrottle, EventThrottle]
 
-    @extend_schema(request=EventsSerializer, responses=NotedSerializer)
+    @extend_schema(request=EventsSerializer, responses={200: NotedSerializer})
     def create(self, request: Request) -> Response:
         """Note up to 1,000 events. One that is refused keeps no other from being noted."""
         events.refuse_if_off()

@@ -670,12 +670,13 @@ def cancel_ahead(pk: uuid.UUID, kind: Run.Kind, asked_by: User | None) -> Run:
 
     For an hour the id stands for a cancelled run. Raises IdTaken if it is there by now.
     """
+    searches = {Run.Kind.SEARCH, Run.Kind.SORT}
     run = Run(
         id=pk,
         kind=kind,
         state=Run.State.CANCELLED,
         requested_by=asked_by,
-        options={"limit": 0, "box": None, "filters": {}} if kind == Run.Kind.SEARCH else {},
+        options={"limit": 0, "box": None, "filters": {}} if kind in searches else {},
         finished_at=timezone.now(),
         expires_at=timezone.now() + FORGOTTEN_AFTER,
     )

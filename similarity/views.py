@@ -253,6 +253,7 @@ class SortViewSet(mixins.RetrieveModelMixin, RunActions):
     Kept for an hour, and known to whoever has the id.
     """
 
+    kind = Run.Kind.SORT
     queryset = Run.objects.filter(kind=Run.Kind.SORT)
     serializer_class = SortSerializer
     permission_classes = [MaySearch]

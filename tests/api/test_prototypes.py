@@ -1,5 +1,7 @@
 """Categories by their look over REST: /searches/prototypes/, narrowed searches, predictions."""
 
+import uuid
+
 import pytest
 
 from catalog.models import Product
@@ -131,3 +133,11 @@ def test_a_shop_that_puts_a_product_without_a_category_keeps_what_was_predicted(
     assert (answer["category"], answer["category_predicted"]) == ("Coats", False)
     del body["category"]
     assert catalogue_key.put("/api/v1/products/N-1/", body).json()["category"] is None
+
+
+def test_a_comparison_that_is_cancelled_before_it_comes_is_not_done(shopper, db):
+    name = str(uuid.uuid4())
+    cancelled = shopper.post(f"{URL}{name}/cancel/")
+    assert (cancelled.status_code, cancelled.json()["state"]) == (200, "cancelled")
+    late = shopper.post(URL, {"id": name, "image": as_base64(photo("red"))})
+    assert late.json()["state"] == "cancelled"
