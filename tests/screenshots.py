@@ -45,7 +45,7 @@ def results(page: Page) -> None:
         "input[type=file]",
         files=[{"name": "look.jpg", "mimeType": "image/jpeg", "buffer": picture}],
     )
-    page.wait_for_selector(".card img")
+    page.wait_for_selector("#found-title")
     page.wait_for_load_state("networkidle")
 
 
