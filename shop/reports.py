@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from catalog.models import Product
 from shop.models import ShopperEvent
+from shop.sheets import guarded
 from similarity.models import Run
 
 TOP = 50
@@ -225,21 +226,16 @@ def days_table(period: Period) -> Rows:
 def products_table(period: Period) -> Rows:
     yield ("product", "name", *FIGURES)
     for item in by_product(period):
-        yield (_harmless(item.reference), _harmless(item.name), *_cells(item.figures))
+        yield (guarded(item.reference), guarded(item.name), *_cells(item.figures))
 
 
 def queries_table(period: Period) -> Rows:
     yield ("query", "searches_without_click")
     for item in without_clicks(period):
-        yield (_harmless(item.query), item.searches)
+        yield (guarded(item.query), item.searches)  # shoppers' words are anybody's
 
 
 TABLES = {"days": days_table, "products": products_table, "queries": queries_table}
-
-
-def _harmless(text: str) -> str:
-    """A text that no spreadsheet takes for a formula: shoppers' words are anybody's."""
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
 
 
 # --- As a picture ---------------------------------------------------------------------------

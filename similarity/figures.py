@@ -157,7 +157,7 @@ def most_looked_up(most: int = 8) -> list[LookedUp]:
         if (segment := segments.get(pk)) is None:
             continue
         product = segment.image.product_id
-        entry = ("image", segment.image_id) if product is None else ("product", product)
+        entry = indexing.entry_of(segment.image_id, product)
         before = shown.get(entry, LookedUp(segment, 0))
         shown[entry] = LookedUp(before.segment, before.searches + number)
     return sorted(shown.values(), key=lambda one: -one.searches)[:most]

@@ -30,6 +30,7 @@ from similarity.engine.evaluation.report import Table
 from similarity.errors import NoSuchSet, NotMarkable
 from similarity.models import Embedder, GoldenQuery, GoldenSet, Run, Verdict
 from similarity.pipeline import stored
+from similarity.rules import products_of
 from similarity.services import take_in
 
 USUAL = "golden"
@@ -231,8 +232,7 @@ def _found(embedder: Embedder, query: GoldenQuery, vector: Any) -> list[int | No
     """Keys of the products that it finds, best first; None for a picture that belongs to none."""
     own = [] if query.segment is None else [query.segment]
     found = indexing.nearest(embedder, vector, limit=NEAREST, leave_out=own)
-    rows = Segment.objects.filter(pk__in=[neighbour.segment_id for neighbour in found])
-    products = dict(rows.values_list("pk", "image__product"))
+    products = products_of(found)
     return [products.get(neighbour.segment_id) for neighbour in found]
 
 

@@ -243,14 +243,20 @@ _more: dict[tuple[int, str, tuple[str, ...]], float] = {}
 Entry = tuple[str, int]
 
 
-def _entry(image: int, product: int | None) -> Entry:
+def entry_of(image: int, product: int | None) -> Entry:
     """What one result stands for: a product, or an image that belongs to none."""
     return ("image", image) if product is None else ("product", product)
 
 
 def entries_of(segments: Iterable[Segment]) -> set[Entry]:
     """What garments stand for among results."""
-    return {_entry(segment.image_id, segment.image.product_id) for segment in segments}
+    return {entry_of(segment.image_id, segment.image.product_id) for segment in segments}
+
+
+def entries_among(found: Sequence[Neighbour]) -> set[Entry]:
+    """What the results of a search stand for."""
+    rows = Segment.objects.filter(pk__in=[item.segment_id for item in found])
+    return entries_of(rows.select_related("image")) if found else set()
 
 
 def _best_per_entry(
@@ -265,7 +271,7 @@ def _best_per_entry(
             if hit.key not in found:  # gone since the build, or filtered out
                 continue
             segment, image, product = found[hit.key]
-            entry = _entry(image, product)
+            entry = entry_of(image, product)
             if entry in own:
                 continue
             best.setdefault(entry, Neighbour(segment, hit.similarity))

@@ -386,7 +386,7 @@ def nearest(
         how: dict[str, Any] = {
             "limit": limit - len(found),
             # A product that was moved a moment ago may be on two shelves.
-            "own": {*own, *_entries(found)},
+            "own": {*own, *indexing.entries_among(found)},
         }
         keys = None if is_filtering else _on_shelves(embedder, categories)
         if keys is not None:
@@ -410,15 +410,10 @@ def nearest(
             vectors,
             limit=limit - len(found),
             products=products,
-            own={*own, *_entries(found)},
+            own={*own, *indexing.entries_among(found)},
             **filters,
         )
     return found
-
-
-def _entries(found: Sequence[Neighbour]) -> set[Entry]:
-    shown = Segment.objects.filter(pk__in=[item.segment_id for item in found])
-    return indexing.entries_of(shown.select_related("image")) if found else set()
 
 
 def predict(embedder: Embedder, vectors: Mapping[int, Vectors]) -> None:

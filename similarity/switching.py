@@ -204,15 +204,11 @@ def _spread(keys: Sequence[int], count: int) -> list[int]:
     return [keys[n] for n in np.linspace(0, len(keys) - 1, count).round().astype(int)]
 
 
-def _results(embedder: Embedder, segment: Segment) -> set[tuple[int | None, int]]:
+def _results(embedder: Embedder, segment: Segment) -> set[indexing.Entry]:
     """What a search by a garment finds: its products, and images that belong to none."""
     vector = Embedding.objects.get(embedder=embedder, segment=segment).vector
     found = indexing.nearest(embedder, vector, limit=NEAREST, leave_out=[segment])
-    rows = Segment.objects.filter(pk__in=[neighbour.segment_id for neighbour in found])
-    return {
-        (product, 0 if product else image)
-        for product, image in rows.values_list("image__product", "image")
-    }
+    return indexing.entries_among(found)
 
 
 def _overlap(one: set[Any], other: set[Any]) -> float:

@@ -47,14 +47,16 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         call_command("migrate", verbosity=0)
         self._add_people()
-        first = min(FIRST, options["items"])
         drawn = Product.objects.filter(
             reference__startswith="DEMO-", images__status=OriginalImage.Status.READY
         )
-        if drawn.distinct().count() < first:
+        there, first = drawn.distinct().count(), min(FIRST, options["items"])
+        if there < first:
             call_command("seed_demo", items=first)
+            there = first
         call_command("rebuild_index", if_needed=True)
-        self._serve(f"{HOST}:{options['port']}", options["items"])
+        further = options["items"] if there < options["items"] else 0
+        self._serve(f"{HOST}:{options['port']}", further)
 
     def _add_people(self) -> None:
         for name, details in PEOPLE.items():
@@ -67,7 +69,11 @@ class Command(BaseCommand):
                 user.save()
                 user.groups.set(Group.objects.filter(name__in=details.get("groups", [])))
 
-    def _serve(self, address: str, items: int) -> None:
+    def _serve(self, address: str, further: int) -> None:
+        """Serve until it is stopped; draw up to so many products meanwhile, if any are lacking.
+
+        A start that lacks none draws none: what people have changed of them stays.
+        """
         stopped = Stopped()
         children = [
             Child(
@@ -78,8 +84,8 @@ class Command(BaseCommand):
             ),
             Child([sys.executable, sys.argv[0], "worker"], QUIET),
         ]
-        artist = Child([sys.executable, sys.argv[0], "seed_demo", "--items", str(items)], QUIET)
-        for child in (*children, artist):
+        artist = Child([sys.executable, sys.argv[0], "seed_demo", "--items", str(further)], QUIET)
+        for child in (*children, artist) if further else children:
             child.start()
         try:
             self._await_answer(f"http://{address}/api/v1/health/ready", children[0], stopped)
