@@ -47,13 +47,13 @@ def lighten(
         _pack(model, precision)
 
 
-def _pack(model: nn.Module, precision: Precision) -> None:
+def _pack(model: Any, precision: Precision) -> None:
     """Pack the linear layers, but for those of modules that use their weights themselves.
 
     What features are made of, the feed-forward layers and the backbone's attention, is computed in
     `precision`; where to look, scores and boxes in single precision.
     """
-    backbone = set(model.backbone.modules())  # type: ignore[operator]
+    backbone = set(model.backbone.modules())
     for parent in list(model.modules()):
         if isinstance(parent, TextFusion | nn.MultiheadAttention):
             continue

@@ -42,15 +42,15 @@ class PackedLinear(nn.Module):
     ) -> None:
         super().__init__()
         self.activation = activation
-        self.type = TYPES[precision]
-        weight = linear.weight.detach().to(self.type)
+        self.dtype = TYPES[precision]
+        weight = linear.weight.detach().to(self.dtype)
         self.weight = torch.ops.mkldnn._reorder_linear_weight(weight, None)  # noqa: SLF001
-        self.bias = None if linear.bias is None else linear.bias.detach().to(self.type)
+        self.bias = None if linear.bias is None else linear.bias.detach().to(self.dtype)
 
     def forward(self, given: Tensor) -> Tensor:
         """Of numbers (..., inputs): (..., outputs)."""
         made: Tensor = torch.ops.mkldnn._linear_pointwise(  # noqa: SLF001
-            given.to(self.type), self.weight, self.bias, self.activation, [], "none"
+            given.to(self.dtype), self.weight, self.bias, self.activation, [], "none"
         )
         return made.float() if self.activation == "none" else made
 
