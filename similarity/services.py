@@ -585,7 +585,8 @@ def facets_of(run: Run) -> Facets | None:
     """The facets of a search that asked for them, as they are now; None before it is done."""
     if run.state != Run.State.DONE or not run.options.get("facets"):
         return None
-    return count_facets(run.options.get("filters") or {})
+    filters = run.options.get("filters") or {}
+    return count_facets(filters, rules.kept_out(filters, run.segment))
 
 
 def find_similar(data: bytes, *, limit: int, model: str | None = None) -> list[Neighbour]:
