@@ -39,7 +39,7 @@ def test_it_holds_one_s_own_and_nobody_else_s(shopper, searched, path):
     files = taken_away(shopper, path)
     by_photo, by_garment = searched
     photo_name = f"photos/{by_photo['query']['id']}.jpg"
-    listings = {"account", "settings", "searches", "uploads", "enquiries", "events"}
+    listings = {"account", "settings", "searches", "uploads", "enquiries", "events", "saved_views"}
     assert set(files) == {*(f"{name}.json" for name in listings), photo_name}
     assert json.loads(files["account.json"])["name"] == "sam"
     second, first = json.loads(files["searches.json"])
@@ -54,6 +54,15 @@ def test_it_names_what_one_has_uploaded(merchandiser):
     segment = add_photo(photo("red"), owner=merchandiser.user, source_name="red.jpg")
     [upload] = json.loads(taken_away(merchandiser)["uploads.json"])
     assert (upload["identifier"], upload["source_name"]) == (segment.image.identifier, "red.jpg")
+
+
+def test_it_has_the_lists_that_one_has_kept_in_the_admin(merchandiser, staff):
+    for client, name in ((merchandiser, "Red things"), (staff, "Blue things")):
+        form = {"name": name, "query": "q=thing"}
+        client.post("/admin/catalog/product/views/", form, format="multipart")
+    assert json.loads(taken_away(merchandiser)["saved_views.json"]) == [
+        {"page": "catalog_product", "name": "Red things", "query": "q=thing"}
+    ]
 
 
 def test_a_photo_whose_file_has_gone_is_left_out(shopper, searched):
