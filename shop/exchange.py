@@ -320,7 +320,11 @@ class Rows:
         """The rows that have not been looked at yet."""
         rows = self._read()
         places = {name.strip(): place for place, name in enumerate(next(rows, []))}
-        chosen = {ours: places[theirs] for ours, theirs in self.job.columns.items()}
+        chosen = {  # in our order: some databases keep none
+            name: places[self.job.columns[name]]
+            for name in sheets.COLUMNS
+            if name in self.job.columns
+        }
         for number, row in enumerate(rows, start=2):
             # Spreadsheets leave out empty cells at a row's end.
             cells = {name: row[place] if place < len(row) else "" for name, place in chosen.items()}

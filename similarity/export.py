@@ -95,6 +95,5 @@ def _enquiries(person: User) -> Iterator[dict[str, Any]]:
 
 
 def _saved_views(person: User) -> Iterator[dict[str, Any]]:
-    rows = person.saved_views.order_by("page", "name").values("page", "name", "query")
-    for view in rows:
+    for view in person.saved_views.order_by("page", "name").values("page", "name", "query"):
         yield dict(view)

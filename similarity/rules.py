@@ -112,6 +112,9 @@ def _combined(rules: Sequence[tuple[str, int]]) -> Ruling:
 # --- By likeness ----------------------------------------------------------------------------
 
 
+ALL_PRODUCTS = Product.objects.order_by()
+
+
 @dataclass(frozen=True, slots=True)
 class Among:
     """What may be found, by words and by vectors alike; None: whatever there is."""
@@ -129,9 +132,13 @@ class Among:
         """The same without these products."""
         return replace(self, own={*self.own, *(("product", key) for key in products)})
 
+    def of_products(self) -> Among:
+        """The same without pictures that belong to no product."""
+        return self if self.products is not None else replace(self, products=ALL_PRODUCTS)
+
     def only(self, products: Collection[int]) -> Among:
         """Of these products alone, in whatever category they are."""
-        kept = Product.objects.order_by() if self.products is None else self.products
+        kept = ALL_PRODUCTS if self.products is None else self.products
         return replace(self, products=kept.filter(pk__in=products), top_categories=None)
 
 
