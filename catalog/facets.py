@@ -14,13 +14,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.cache import cache
 from django.db.models import Case, Count, IntegerField, Model, QuerySet, Value, When
+from django.utils.translation import gettext_lazy as _
 
 from catalog.filters import passing
 from catalog.models import Category, Product, SegmentColour, Size, Tag, findable
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise as StrOrPromise
 
 MOST = 100
 """Values that a facet has at most: those with the most products."""
@@ -44,8 +48,8 @@ class FacetValue:
     """One choice. With `value` as the facet's filter, so many products pass."""
 
     value: str
-    name: str
-    """As people read it."""
+    name: StrOrPromise
+    """As people read it, each in their language."""
     count: int
 
 
@@ -137,7 +141,7 @@ def _passing(filters: Mapping[str, Any]) -> QuerySet[Product]:
 
 
 def _plain(
-    products: QuerySet[Product], column: str, names: Mapping[str, str] | None = None
+    products: QuerySet[Product], column: str, names: Mapping[str, StrOrPromise] | None = None
 ) -> list[FacetValue]:
     rows = products.exclude(**{column: ""}).values_list(column)
     return _most((value, (names or {}).get(value, value), n) for value, n in _counted(rows))
@@ -163,7 +167,7 @@ def _linked(
 
 def _in_stock(products: QuerySet[Product]) -> list[FacetValue]:
     number = products.exclude(sale_status=Product.SaleStatus.SOLD_OUT).count()
-    return [FacetValue("true", "In stock", number)] if number else []
+    return [FacetValue("true", _("In stock"), number)] if number else []
 
 
 def _colours(products: QuerySet[Product]) -> list[FacetValue]:
@@ -192,6 +196,6 @@ def _counted(rows: QuerySet[Any, Any]) -> Iterable[tuple[Any, int]]:
     return counted
 
 
-def _most(values: Iterable[tuple[str, str, int]]) -> list[FacetValue]:
+def _most(values: Iterable[tuple[str, StrOrPromise, int]]) -> list[FacetValue]:
     ranked = sorted(values, key=lambda value: (-value[2], value[0]))
     return [FacetValue(*value) for value in ranked[:MOST]]

@@ -30,6 +30,8 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.db.models.fields.files import FieldFile
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop, override
 from PIL.Image import Image
 
 from accounts import audit
@@ -146,14 +148,21 @@ def guarded(run: Run) -> Iterator[None]:
             if not Run.objects.finish([run]):
                 Run.objects.stop(run)
         except (EngineError, Refused) as error:
-            fail(run, error.code, str(error))
+            fail(run, error.code, _to_keep(error))
         except Exception:
             logger.exception("The run failed")
-            fail(run, "internal_error", "Something went wrong here. The server's log says what.")
+            sentence = gettext_noop("Something went wrong here. The server's log says what.")
+            fail(run, "internal_error", sentence)
         except BaseException:
             # The queue's time limit raises SystemExit: no Exception, and no fault of the code.
-            fail(run, "interrupted", "It was interrupted, or took too long.")
+            fail(run, "interrupted", gettext_noop("It was interrupted, or took too long."))
             raise
+
+
+def _to_keep(error: Exception) -> str:
+    """What an error says, in the language of the source: pages look up what is kept in a row."""
+    with override(settings.LANGUAGE_CODE):
+        return str(error)
 
 
 def fail(run: Run, code: str, message: str) -> None:
@@ -669,7 +678,7 @@ def _compare_with_categories(run: Run) -> None:
     run.embedder = run.embedder or serving.chosen(run.options.get("model"))
     vector = _query_vector(run, run.embedder)
     if vector is None:
-        raise NotDescribed("What was to be compared has been deleted.")
+        raise NotDescribed(_("What was to be compared has been deleted."))
     ranking = prototypes.ranked(run.embedder, vector)[: run.options["limit"]]
     run.categories = [(found.slug, found.similarity) for found in ranking]
 
@@ -722,7 +731,7 @@ def segment_vector(segment_id: int | None, embedder: Embedder) -> Vectors:
     """A garment's vector. Raises NotDescribed if the embedder has not seen it."""
     rows = [] if segment_id is None else VECTOR(segment_id, embedder.pk)
     if not rows:
-        raise NotDescribed("This garment has not been described yet. Try again in a moment.")
+        raise NotDescribed(_("This garment has not been described yet. Try again in a moment."))
     return cast(Vectors, rows[0][0])
 
 

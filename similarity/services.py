@@ -21,6 +21,9 @@ from django.db import Error as DriverError
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Case, When
 from django.utils import timezone
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 from django_q.brokers import get_broker
 from django_q.tasks import async_task
 from PIL import Image
@@ -123,7 +126,7 @@ def start_upload(
         return start_uploads([new], pks=[pk], **how)[0]
     except IntegrityError as error:
         if Run.objects.filter(pk=pk).exists():
-            raise IdTaken("This id is taken. Give another.") from error
+            raise IdTaken(_("This id is taken. Give another.")) from error
         raise
 
 
@@ -387,7 +390,7 @@ def known_run(pk: uuid.UUID, kind: Run.Kind, asked_by: User | None) -> Run | Non
     run = Run.objects.filter(pk=pk).select_related("query", "segment", "image").first()
     asker = None if asked_by is None else asked_by.pk
     if run is not None and (run.kind, run.requested_by_id) != (kind, asker):
-        raise IdTaken("This id is taken. Give another.")
+        raise IdTaken(_("This id is taken. Give another."))
     return run
 
 
@@ -476,10 +479,10 @@ def _detection(query: Query, asked_by: User | None, pk: uuid.UUID | None = None)
 def _clamped(box: Sequence[float], picture: Picture | Query) -> list[float]:
     inside = Box(*box).clamped(picture.width, picture.height)
     if inside.width < 1 or inside.height < 1:
-        raise BadBox(
-            f"The box holds nothing of the picture, which is {picture.width} pixels wide and "
-            f"{picture.height} high."
+        sentence = _(
+            "The box holds nothing of the picture, which is {width} pixels wide and {height} high."
         )
+        raise BadBox(format_lazy(sentence, width=picture.width, height=picture.height))
     return list(inside.edges)
 
 
@@ -559,7 +562,7 @@ def similar_products(
     rows = VECTORS(product.pk, embedder.pk)
     best = {image: vector for image, vector in reversed(rows)}  # noqa: C416  (rows are tuples)
     if not best:
-        raise NotDescribed("This product has no described picture yet.")
+        raise NotDescribed(_("This product has no described picture yet."))
     return rules.nearest(
         embedder,
         np.stack(list(best.values())[-MOST_PICTURES:]),
@@ -612,7 +615,7 @@ def split_photo(data: bytes, *, asked_by: User | None = None, pk: uuid.UUID | No
         return _detection(query, asked_by, pk)
     except IntegrityError as error:
         query.delete()
-        raise IdTaken("This id is taken. Give another.") from error
+        raise IdTaken(_("This id is taken. Give another.")) from error
 
 
 def forget_search(run: Run) -> None:
@@ -648,7 +651,7 @@ def main_segment(product: Product) -> Segment:
         .first()
     )
     if segment is None:
-        raise NotDescribed("This product has no described picture yet.")
+        raise NotDescribed(_("This product has no described picture yet."))
     return segment
 
 
@@ -659,7 +662,7 @@ def cancel(run: Run) -> None:
     """Stop a run: at once when it waits, at its next checkpoint when it runs."""
     with transaction.atomic():
         if not Run.objects.cancel(run.pk):
-            raise AlreadyEnded("It has ended already.")
+            raise AlreadyEnded(_("It has ended already."))
         run.refresh_from_db()
         if run.state == Run.State.CANCELLED:
             pipeline.discard(run)
@@ -684,7 +687,7 @@ def cancel_ahead(pk: uuid.UUID, kind: Run.Kind, asked_by: User | None) -> Run:
         with transaction.atomic():
             run.save(force_insert=True)
     except IntegrityError as error:
-        raise IdTaken("This id is taken. Give another.") from error
+        raise IdTaken(_("This id is taken. Give another.")) from error
     return run
 
 
@@ -750,7 +753,7 @@ def _sweep_lost() -> tuple[int, int]:
             pipeline.discard(run)
             Run.objects.stop(run)
         elif run.attempts >= settings.RUN_MAX_ATTEMPTS:
-            pipeline.fail(run, "orphaned", "Its worker was lost, again and again.")
+            pipeline.fail(run, "orphaned", gettext_noop("Its worker was lost, again and again."))
             failed += 1
         elif Run.objects.give_back(run):
             enqueue(run)
