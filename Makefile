@@ -60,6 +60,11 @@ format: setup  ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+.PHONY: messages
+messages: setup  ## Bring the translators' catalogues up to date with the source, and compile them (needs gettext)
+	$(MANAGE) makemessages --all --no-obsolete --add-location file --ignore tests --ignore docs --ignore var --ignore templates/admin
+	$(MANAGE) compilemessages --ignore .venv
+
 .PHONY: screenshots
 screenshots: setup  ## Take the pictures in docs/screenshots anew
 	$(BIN)/python -m tests.screenshots

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import APIException, AuthenticationFailed
 
 
 class WrongCredentials(AuthenticationFailed):
     default_code = "wrong_credentials"
-    default_detail = "The name and the password do not go together."
+    default_detail = _("The name and the password do not go together.")
 
 
 class WrongPassword(APIException):
@@ -15,30 +16,30 @@ class WrongPassword(APIException):
 
     status_code = 403
     default_code = "wrong_password"
-    default_detail = "This is not your password."
+    default_detail = _("This is not your password.")
 
 
 class InvalidToken(AuthenticationFailed):
     """A token that is forged, of another shop, used up, or of an account that has gone."""
 
     default_code = "invalid_token"
-    default_detail = "The token is not valid here, or no longer. Sign in again."
+    default_detail = _("The token is not valid here, or no longer. Sign in again.")
 
 
 class ExpiredToken(InvalidToken):
     default_code = "token_expired"
-    default_detail = "The token has expired. Refresh it, or sign in again."
+    default_detail = _("The token has expired. Refresh it, or sign in again.")
 
 
 class InvalidKey(AuthenticationFailed):
     default_code = "invalid_key"
-    default_detail = "There is no such API key, or it has expired or been revoked."
+    default_detail = _("There is no such API key, or it has expired or been revoked.")
 
 
 class Unconfirmed(APIException):
     status_code = 403
     default_code = "email_not_confirmed"
-    default_detail = "The e-mail address is not confirmed yet. Follow the link in the e-mail."
+    default_detail = _("The e-mail address is not confirmed yet. Follow the link in the e-mail.")
 
 
 class BadLink(APIException):
@@ -46,13 +47,13 @@ class BadLink(APIException):
 
     status_code = 400
     default_code = "bad_link"
-    default_detail = "The link has been used, or is too old. Ask for another."
+    default_detail = _("The link has been used, or is too old. Ask for another.")
 
 
 class EmailTaken(APIException):
     status_code = 409
     default_code = "email_taken"
-    default_detail = "There is an account with this e-mail address."
+    default_detail = _("There is an account with this e-mail address.")
 
 
 class NotOffered(APIException):
@@ -60,7 +61,7 @@ class NotOffered(APIException):
 
     status_code = 409
     default_code = "not_offered"
-    default_detail = "The shop does not offer this here."
+    default_detail = _("The shop does not offer this here.")
 
 
 class ProviderDown(APIException):
@@ -68,4 +69,4 @@ class ProviderDown(APIException):
 
     status_code = 503
     default_code = "sign_in_unavailable"
-    default_detail = "Signing in does not work at the moment. Try again in a minute."
+    default_detail = _("Signing in does not work at the moment. Try again in a minute.")

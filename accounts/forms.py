@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.password_validation import validate_password
+from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import APIException
 
 from accounts import services
 from accounts.models import Enquiry, Preferences, User
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise as StrOrPromise
 
 
 class SignInForm(AuthenticationForm):
@@ -31,18 +35,18 @@ class AdminSignInForm(SignInForm, AdminAuthenticationForm):
     """The same in the admin."""
 
 
-def password_field(label: str, autocomplete: str) -> forms.CharField:
+def password_field(label: StrOrPromise, autocomplete: str) -> forms.CharField:
     widget = forms.PasswordInput(attrs={"autocomplete": autocomplete})
     return forms.CharField(label=label, max_length=128, strip=False, widget=widget)
 
 
 class RegistrationForm(forms.Form):
     email = forms.EmailField(
-        label="E-mail",
+        label=_("E-mail"),
         max_length=services.MAX_EMAIL,
         widget=forms.EmailInput(attrs={"autocomplete": "username"}),
     )
-    password = password_field("Password", "new-password")
+    password = password_field(_("Password"), "new-password")
 
     def clean_email(self) -> str:
         return services.normalised(self.cleaned_data["email"])
@@ -56,7 +60,7 @@ class RegistrationForm(forms.Form):
 class NewPasswordForm(forms.Form):
     """For whoever comes by the link in the e-mail."""
 
-    new_password = password_field("New password", "new-password")
+    new_password = password_field(_("New password"), "new-password")
 
     def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -76,13 +80,13 @@ class NewPasswordForm(forms.Form):
 class PasswordForm(NewPasswordForm):
     """For whoever has signed in."""
 
-    current_password = password_field("Current password", "current-password")
+    current_password = password_field(_("Current password"), "current-password")
     field_order = ("current_password", "new_password")
 
 
 class ResetForm(forms.Form):
     email = forms.EmailField(
-        label="E-mail",
+        label=_("E-mail"),
         max_length=254,
         widget=forms.EmailInput(attrs={"autocomplete": "username"}),
     )
@@ -94,6 +98,7 @@ class AppearanceForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in t
     class Meta:
         model = Preferences
         fields: tuple[str, ...] = ("theme", "contrast", "language")
+        labels = {"theme": _("Theme"), "contrast": _("Contrast"), "language": _("Language")}
 
 
 class PreferencesForm(AppearanceForm):
@@ -104,14 +109,14 @@ class PreferencesForm(AppearanceForm):
 
 
 class DeletionForm(forms.Form):
-    password = password_field("Your password", "current-password")
+    password = password_field(_("Your password"), "current-password")
 
 
 class EnquiryForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
     class Meta:
         model = Enquiry
         fields = ("email", "text")
-        labels = {"email": "Your e-mail", "text": "Your question"}
+        labels = {"email": _("Your e-mail"), "text": _("Your question")}
         widgets = {
             "email": forms.EmailInput(attrs={"autocomplete": "email"}),
             "text": forms.Textarea(attrs={"rows": 6}),

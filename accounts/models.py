@@ -10,6 +10,8 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 
 class User(AbstractUser):
@@ -56,14 +58,14 @@ class Preferences(models.Model):
     """How somebody wants the shop to behave. Who has never chosen has no row."""
 
     class Theme(models.TextChoices):
-        SYSTEM = "system", "As on my device"
-        LIGHT = "light", "Light"
-        DARK = "dark", "Dark"
+        SYSTEM = "system", _("As on my device")
+        LIGHT = "light", pgettext_lazy("theme", "Light")
+        DARK = "dark", pgettext_lazy("theme", "Dark")
 
     class Contrast(models.TextChoices):
-        SYSTEM = "system", "As on my device"
-        NORMAL = "normal", "Normal"
-        HIGH = "high", "High"
+        SYSTEM = "system", _("As on my device")
+        NORMAL = "normal", pgettext_lazy("contrast", "Normal")
+        HIGH = "high", pgettext_lazy("contrast", "High")
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL,
@@ -73,27 +75,27 @@ class Preferences(models.Model):
         editable=False,
     )
     results = models.PositiveSmallIntegerField(
-        "results per search",
+        _("results per search"),
         null=True,
         blank=True,
         validators=[MinValueValidator(1), MaxValueValidator(MAX_RESULTS)],
-        help_text="1 to 100; empty: as many as the shop usually shows.",
+        help_text=_("1 to 100; empty: as many as the shop usually shows."),
     )
     detects = models.BooleanField(
-        "find garments at once",
+        _("find garments at once"),
         default=True,
-        help_text="Look for the garments in each photo that you search with.",
+        help_text=_("Look for the garments in each photo that you search with."),
     )
     keeps_history = models.BooleanField(
-        "keep my searches",
+        _("keep my searches"),
         default=True,
-        help_text="Otherwise a search and its photo are deleted within the hour.",
+        help_text=_("Otherwise a search and its photo are deleted within the hour."),
     )
     language = models.CharField(
         max_length=10,
         blank=True,
         choices=languages,
-        help_text="Empty: the shop's own.",
+        help_text=_("Empty: the one that your browser asks for."),
     )
     theme = models.CharField(max_length=10, choices=Theme, default=Theme.SYSTEM)
     contrast = models.CharField(max_length=10, choices=Contrast, default=Contrast.SYSTEM)

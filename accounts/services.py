@@ -12,6 +12,7 @@ from django.contrib.auth.tokens import default_token_generator
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils.http import urlsafe_base64_decode
+from django.utils.translation import gettext_lazy as _
 
 from accounts.errors import BadLink, NotOffered, WrongCredentials, WrongPassword
 from accounts.models import Preferences, User
@@ -125,7 +126,7 @@ def delete_account(user: User, password: str) -> None:
     """
     chosen = provider()
     if not chosen.may_forget():
-        raise NotOffered("Ask the shop to delete your account.")
+        raise NotOffered(_("Ask the shop to delete your account."))
     if not chosen.check_password(user, password):
         raise WrongPassword
     # There first: if that fails, nothing has happened.

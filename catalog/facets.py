@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.cache import cache
 from django.db.models import (
@@ -31,9 +31,13 @@ from django.db.models import (
     When,
 )
 from django.db.models.functions import Cast
+from django.utils.translation import gettext_lazy as _
 
 from catalog.filters import passing
 from catalog.models import Category, Product, SegmentColour, Size, Tag, findable
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise as StrOrPromise
 
 MOST = 100
 """Values that a facet has at most: those with the most products."""
@@ -57,8 +61,8 @@ class FacetValue:
     """One choice. With `value` as the facet's filter, so many products pass."""
 
     value: str
-    name: str
-    """As people read it."""
+    name: StrOrPromise
+    """As people read it, each in their language."""
     count: int
 
 
@@ -163,7 +167,7 @@ def _count(filters: Mapping[str, Any], kept_out: KeptOut) -> Facets:
         tag=found.named("tag"),
         size=found.named("size"),
         sale_status=found.told("sale_status", dict(Product.SaleStatus.choices)),
-        in_stock=found.whole("in_stock", FacetValue("true", "In stock", 0)),
+        in_stock=found.whole("in_stock", FacetValue("true", _("In stock"), 0)),
         price=found.bands("price"),
     )
 
@@ -261,7 +265,7 @@ class _Counted:
         rows = first.union(*others, all=True)
         return {(facet, key): (value, name) for facet, key, value, name in rows}
 
-    def told(self, facet: str, names: Mapping[str, str] | None = None) -> list[FacetValue]:
+    def told(self, facet: str, names: Mapping[str, StrOrPromise] | None = None) -> list[FacetValue]:
         """A facet of texts, which may be called otherwise."""
         counts = self._found[facet].items()
         return _most((value, (names or {}).get(value, value), n) for value, n in counts)
@@ -291,6 +295,6 @@ NAMED: tuple[tuple[str, type[Model], str], ...] = (
 """Facets whose values are rows of a table, and the column that they are filtered by."""
 
 
-def _most(values: Iterable[tuple[str, str, int]]) -> list[FacetValue]:
+def _most(values: Iterable[tuple[str, StrOrPromise, int]]) -> list[FacetValue]:
     ranked = sorted(values, key=lambda value: (-value[2], value[0]))
     return [FacetValue(*value) for value in ranked[:MOST]]

@@ -13,6 +13,8 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from catalog.words import LONGEST
 
@@ -64,21 +66,21 @@ class Product(models.Model):
     """The details of one product. Merchandisers edit them; shoppers see them with a result."""
 
     class SaleStatus(models.TextChoices):
-        REGULAR = "regular", "Regular"
-        SALE = "sale", "On sale"
-        SOLD_OUT = "sold_out", "Sold out"
+        REGULAR = "regular", _("Regular")
+        SALE = "sale", _("On sale")
+        SOLD_OUT = "sold_out", _("Sold out")
 
     class Waist(models.TextChoices):
-        HIGH = "high", "High"
-        MID = "mid", "Mid"
-        LOW = "low", "Low"
+        HIGH = "high", pgettext_lazy("waist", "High")
+        MID = "mid", pgettext_lazy("waist", "Mid")
+        LOW = "low", pgettext_lazy("waist", "Low")
 
     class Season(models.TextChoices):
-        SPRING = "spring", "Spring"
-        SUMMER = "summer", "Summer"
-        AUTUMN = "autumn", "Autumn"
-        WINTER = "winter", "Winter"
-        ALL_YEAR = "all_year", "All year"
+        SPRING = "spring", pgettext_lazy("season", "Spring")
+        SUMMER = "summer", pgettext_lazy("season", "Summer")
+        AUTUMN = "autumn", pgettext_lazy("season", "Autumn")
+        WINTER = "winter", pgettext_lazy("season", "Winter")
+        ALL_YEAR = "all_year", pgettext_lazy("season", "All year")
 
     reference = models.CharField(
         max_length=100,
@@ -450,20 +452,20 @@ class SegmentColour(models.Model):
     """One of a garment's dominant colours."""
 
     class Name(models.TextChoices):
-        BLACK = "black", "Black"
-        WHITE = "white", "White"
-        GREY = "grey", "Grey"
-        BEIGE = "beige", "Beige"
-        BROWN = "brown", "Brown"
-        RED = "red", "Red"
-        ORANGE = "orange", "Orange"
-        YELLOW = "yellow", "Yellow"
-        GREEN = "green", "Green"
-        TURQUOISE = "turquoise", "Turquoise"
-        BLUE = "blue", "Blue"
-        NAVY = "navy", "Navy"
-        PURPLE = "purple", "Purple"
-        PINK = "pink", "Pink"
+        BLACK = "black", pgettext_lazy("colour", "Black")
+        WHITE = "white", pgettext_lazy("colour", "White")
+        GREY = "grey", pgettext_lazy("colour", "Grey")
+        BEIGE = "beige", pgettext_lazy("colour", "Beige")
+        BROWN = "brown", pgettext_lazy("colour", "Brown")
+        RED = "red", pgettext_lazy("colour", "Red")
+        ORANGE = "orange", pgettext_lazy("colour", "Orange")
+        YELLOW = "yellow", pgettext_lazy("colour", "Yellow")
+        GREEN = "green", pgettext_lazy("colour", "Green")
+        TURQUOISE = "turquoise", pgettext_lazy("colour", "Turquoise")
+        BLUE = "blue", pgettext_lazy("colour", "Blue")
+        NAVY = "navy", pgettext_lazy("colour", "Navy")
+        PURPLE = "purple", pgettext_lazy("colour", "Purple")
+        PINK = "pink", pgettext_lazy("colour", "Pink")
 
     PROMINENT = 0.25
     """A garment is found by a colour of at least this share."""

@@ -13,6 +13,8 @@ from django.contrib.auth.mixins import LoginRequiredMixin
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse_lazy
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext, pgettext_lazy
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import FormView, TemplateView
@@ -34,6 +36,13 @@ from accounts.roles import role_of
 from fashionsim.preferences import preferences_for, remember
 
 FORM = "account/form.html"
+
+ROLES = {
+    "merchandiser": pgettext_lazy("role", "merchandiser"),
+    "staff": pgettext_lazy("role", "staff"),
+    "administrator": pgettext_lazy("role", "administrator"),
+}
+"""Roles above a shopper's, for people."""
 
 
 class SignIn(auth_views.LoginView):
@@ -81,12 +90,12 @@ class AccountForm(FormView):  # type: ignore[type-arg]  # generic in the stubs o
 class Register(AccountForm):
     form_class = RegistrationForm
     success_url = reverse_lazy("home")
-    extra_context = {"title": "Create an account", "button": "Create the account"}
+    extra_context = {"title": _("Create an account"), "button": _("Create the account")}
 
     def act(self, form: forms.Form) -> None:
         user = services.register(form.cleaned_data["email"], form.cleaned_data["password"])
         if user is None:
-            messages.info(self.request, "Follow the link in our e-mail, then sign in.")
+            messages.info(self.request, gettext("Follow the link in our e-mail, then sign in."))
         else:
             login(self.request, user, backend=settings.AUTHENTICATION_BACKENDS[-1])
 
@@ -95,14 +104,16 @@ class Forgotten(AccountForm):
     form_class = ResetForm
     success_url = reverse_lazy("sign-in")
     extra_context = {
-        "title": "Forgotten password",
-        "lead": "We send you a link, by which you choose a new one.",
-        "button": "Send the link",
+        "title": _("Forgotten password"),
+        "lead": _("We send you a link, by which you choose a new one."),
+        "button": _("Send the link"),
     }
 
     def act(self, form: forms.Form) -> None:
         services.start_reset(self.request, form.cleaned_data["email"])
-        messages.info(self.request, "If the address has an account here, the link is on its way.")
+        messages.info(
+            self.request, gettext("If the address has an account here, the link is on its way.")
+        )
 
 
 class NewPassword(auth_views.PasswordResetConfirmView):
@@ -111,10 +122,10 @@ class NewPassword(auth_views.PasswordResetConfirmView):
     template_name = "account/new_password.html"
     form_class = NewPasswordForm  # type: ignore[assignment]  # Django asks for save() alone
     success_url = reverse_lazy("sign-in")
-    extra_context = {"button": "Set the password"}
+    extra_context = {"button": _("Set the password")}
 
     def form_valid(self, form: Any) -> HttpResponse:
-        messages.success(self.request, "Your new password is set. Sign in with it.")
+        messages.success(self.request, gettext("Your new password is set. Sign in with it."))
         return super().form_valid(form)
 
 
@@ -125,7 +136,7 @@ class Account(LoginRequiredMixin, TemplateView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(
-            role=role_of(self.request.user),  # type: ignore[arg-type]
+            role=ROLES.get(role_of(self.request.user)),  # type: ignore[arg-type]
             may_forget=provider().may_forget(),
             **kwargs,
         )
@@ -150,14 +161,14 @@ class Settings(FormView):  # type: ignore[type-arg]  # generic in the stubs only
             services.choose(user, **form.cleaned_data)
         else:
             remember(response, form.cleaned_data)
-        messages.success(self.request, "Your settings are kept.")
+        messages.success(self.request, gettext("Your settings are kept."))
         return response
 
 
 class ChangePassword(LoginRequiredMixin, AccountForm):
     form_class = PasswordForm
     success_url = reverse_lazy("account")
-    extra_context = {"title": "Change your password", "button": "Change it"}
+    extra_context = {"title": _("Change your password"), "button": _("Change it")}
 
     def get_form_kwargs(self) -> dict[str, Any]:
         return super().get_form_kwargs() | {"user": self.request.user}
@@ -165,20 +176,20 @@ class ChangePassword(LoginRequiredMixin, AccountForm):
     def act(self, form: Any) -> None:
         current, new = form.cleaned_data["current_password"], form.cleaned_data["new_password"]
         services.change_password(self.request, form.user, current, new)
-        messages.success(self.request, "Your password is changed.")
+        messages.success(self.request, gettext("Your password is changed."))
 
 
 class DeleteAccount(LoginRequiredMixin, AccountForm):
     form_class = DeletionForm
     success_url = reverse_lazy("home")
     extra_context = {
-        "title": "Delete your account",
-        "lead": "Your account goes, and your searches with it. This cannot be undone.",
-        "button": "Delete it for good",
+        "title": _("Delete your account"),
+        "lead": _("Your account goes, and your searches with it. This cannot be undone."),
+        "button": _("Delete it for good"),
     }
 
     def act(self, form: forms.Form) -> None:
         request: HttpRequest = self.request
         services.delete_account(request.user, form.cleaned_data["password"])  # type: ignore[arg-type]
         logout(request)
-        messages.success(request, "Your account is deleted.")
+        messages.success(request, gettext("Your account is deleted."))

@@ -13,18 +13,23 @@ from django.core.exceptions import RequestDataTooBig, SuspiciousOperation, TooMa
 from django.db import DataError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
+from django.utils.formats import number_format
+from django.utils.translation import gettext, ngettext, override
+from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import APIException
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from accounts.backends import seconds_locked
+from fashionsim.preferences import accepted_language
 from similarity.engine.errors import (
     BadImage,
     EngineError,
     FetchRefused,
     IndexUnavailable,
     MissingWeights,
+    Unacceptable,
 )
 from similarity.errors import Refused
 
@@ -40,6 +45,18 @@ IMAGE_STATUS = {
     "not_an_image": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
 }
 """Statuses of bad images by code; the others' is 422."""
+
+
+PHRASES = {
+    400: _("Bad Request"),
+    403: _("Forbidden"),
+    404: _("Not Found"),
+    409: _("Conflict"),
+    413: _("Request Entity Too Large"),
+    429: _("Too Many Requests"),
+    500: _("Internal Server Error"),
+}
+"""What the pages call the statuses that they are shown with."""
 
 
 def problem(status: int, code: str, detail: str, **more: Any) -> dict[str, Any]:
@@ -76,22 +93,42 @@ def describe(error: Exception) -> dict[str, Any] | None:
     if isinstance(error, Refused):
         return problem(error.status, error.code, str(error))
     if isinstance(error, EngineError):
-        return problem(_engine_status(error), error.code, str(error))
+        return problem(_engine_status(error), error.code, _sentence(error))
     if isinstance(error, TooManyFilesSent):
         limit = settings.MAX_UPLOAD_FILES
-        return problem(413, "too_many_files", f"Send at most {limit} files at a time.")
+        detail = ngettext(
+            "Send at most %(files)s file at a time.",
+            "Send at most %(files)s files at a time.",
+            limit,
+        )
+        return problem(413, "too_many_files", detail % {"files": limit})
     if isinstance(error, RequestDataTooBig):
         return too_large()
     if isinstance(error, SuspiciousOperation | DataError):
         # The latter: what the database cannot take, as PostgreSQL no text with a NUL in it.
         logger.warning("A malformed request: %s", error)
-        return problem(400, "bad_request", "The request is malformed.")
+        return problem(400, "bad_request", gettext("The request is malformed."))
     return None
 
 
 def too_large() -> dict[str, Any]:
     megabytes = settings.MAX_REQUEST_BYTES / 2**20
-    return problem(413, "request_too_large", f"Send at most {megabytes:g} MB at a time.")
+    detail = gettext("Send at most %(megabytes)s MB at a time.") % {"megabytes": f"{megabytes:g}"}
+    return problem(413, "request_too_large", detail)
+
+
+def _sentence(error: EngineError) -> str:
+    """What an error says, in the reader's language; to those who run the shop, in English."""
+    if not isinstance(error, Unacceptable):
+        return str(error)
+    values = {name: _readable(value) for name, value in error.values.items()}
+    return gettext(error.sentence).format(**values)
+
+
+def _readable(value: Any) -> str:
+    if isinstance(value, int):
+        return number_format(value, force_grouping=True)
+    return gettext(value)
 
 
 def _engine_status(error: EngineError) -> int:
@@ -108,7 +145,7 @@ def _of_api_exception(response: Response, error: Exception) -> dict[str, Any]:
     status = response.status_code
     if status == HTTPStatus.BAD_REQUEST and not _is_detail(response.data):
         return problem(
-            400, "invalid", "Some fields are missing or do not fit.", errors=response.data
+            400, "invalid", gettext("Some fields are missing or do not fit."), errors=response.data
         )
     code = getattr(error, "default_code", None) or HTTPStatus(status).name.lower()
     if isinstance(error, APIException) and isinstance(codes := error.get_codes(), str):
@@ -130,7 +167,8 @@ class RequestSizeMiddleware:
         length = request.META.get("CONTENT_LENGTH") or "0"
         if length.isdecimal() and int(length) <= settings.MAX_REQUEST_BYTES:
             return self.get_response(request)
-        return JsonResponse(too_large(), status=413, content_type=MEDIA_TYPE)
+        with override(accepted_language(request)):  # nobody has asked who it is yet
+            return JsonResponse(too_large(), status=413, content_type=MEDIA_TYPE)
 
 
 def locked_out(
@@ -143,8 +181,13 @@ def locked_out(
 def too_many(request: HttpRequest, seconds: float) -> HttpResponse:
     """For whoever has asked too often, and is to wait for so long."""
     wait = math.ceil(seconds)
-    minutes = "a minute" if wait <= MINUTE else f"{math.ceil(wait / MINUTE)} minutes"
-    answer = _answer(request, 429, "throttled", f"That was too often. Try again in {minutes}.")
+    minutes = math.ceil(wait / MINUTE)
+    detail = ngettext(
+        "That was too often. Try again in a minute.",
+        "That was too often. Try again in %(minutes)s minutes.",
+        minutes,
+    )
+    answer = _answer(request, 429, "throttled", detail % {"minutes": minutes})
     answer["Retry-After"] = str(wait)
     return answer
 
@@ -153,7 +196,8 @@ def _answer(request: HttpRequest, status: int, code: str, detail: str) -> HttpRe
     """A problem detail to a client of the API, a page to a person."""
     if request.path.startswith("/api/"):
         return JsonResponse(problem(status, code, detail), status=status, content_type=MEDIA_TYPE)
-    context = {"status": status, "title": HTTPStatus(status).phrase, "detail": detail}
+    title = PHRASES.get(status, HTTPStatus(status).phrase)
+    context = {"status": status, "title": title, "detail": detail}
     return render(request, "error.html", context, status=status)
 
 
@@ -163,16 +207,17 @@ def page(request: HttpRequest, status: int, detail: str) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _answer(request, 400, "bad_request", "The request is malformed.")
+    return _answer(request, 400, "bad_request", gettext("The request is malformed."))
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _answer(request, 403, "permission_denied", "You may not do this.")
+    return _answer(request, 403, "permission_denied", gettext("You may not do this."))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _answer(request, 404, "not_found", "There is nothing here.")
+    return _answer(request, 404, "not_found", gettext("There is nothing here."))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    return _answer(request, 500, "internal_error", "Something went wrong here. It has been logged.")
+    detail = gettext("Something went wrong here. It has been logged.")
+    return _answer(request, 500, "internal_error", detail)

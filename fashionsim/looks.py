@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from django.db.models import Exists, OuterRef
 from django.urls import reverse
+from django.utils.formats import number_format
+from django.utils.text import capfirst
+from django.utils.translation import gettext, pgettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import MAX_RESULTS
 from catalog.models import OriginalImage, Product, Segment
@@ -18,10 +23,21 @@ from similarity.indexing import Neighbour
 from similarity.models import GoldenSet, Query, Run
 from similarity.serializers import LONGEST_TEXT
 
-LIKENESS = ((0.92, "Very close"), (0.8, "Close"), (0.65, "Similar"))
-"""Words for a cosine of at least so much: a bare number tells a shopper nothing."""
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise as StrOrPromise
 
-LOOSELY = "Loosely similar"
+CLOSENESS = ((0.92, "very-close"), (0.8, "close"), (0.65, "similar"))
+"""Names for a cosine of at least so much."""
+
+LOOSELY = "loosely-similar"
+
+LIKENESS = {
+    "very-close": pgettext_lazy("likeness", "Very close"),
+    "close": pgettext_lazy("likeness", "Close"),
+    "similar": pgettext_lazy("likeness", "Similar"),
+    LOOSELY: pgettext_lazy("likeness", "Loosely similar"),
+}
+"""Words for them: a bare number tells a shopper nothing."""
 
 HIGH = 0.8
 """A search whose best result is at least as similar as that has found something."""
@@ -33,18 +49,41 @@ MOST = MAX_RESULTS
 """So many are looked for: who has not found it among these tries another part or filter."""
 
 SORTS = {
-    "": "Most alike",
-    "price": "Price, low to high",
-    "-price": "Price, high to low",
-    "new": "Newest",
+    "": _("Most alike"),
+    "price": _("Price, low to high"),
+    "-price": _("Price, high to low"),
+    "new": _("Newest"),
 }
 """Orders in which results can be shown."""
 
 STEPS = {
-    "reading": "Reading your photo",
-    "comparing": "Comparing it with what the shop has",
+    "reading": _("Reading your photo"),
+    "comparing": _("Comparing it with what the shop has"),
 }
 """A running search's step, for people."""
+
+GARMENTS = {
+    "bag": pgettext_lazy("garment", "bag"),
+    "blazer": pgettext_lazy("garment", "blazer"),
+    "blouse": pgettext_lazy("garment", "blouse"),
+    "body": pgettext_lazy("garment", "body"),
+    "dress": pgettext_lazy("garment", "dress"),
+    "hat": pgettext_lazy("garment", "hat"),
+    "hoodie": pgettext_lazy("garment", "hoodie"),
+    "longsleeve": pgettext_lazy("garment", "longsleeve"),
+    "outwear": pgettext_lazy("garment", "outwear"),
+    "pants": pgettext_lazy("garment", "pants"),
+    "polo": pgettext_lazy("garment", "polo"),
+    "scarf": pgettext_lazy("garment", "scarf"),
+    "shirt": pgettext_lazy("garment", "shirt"),
+    "shoes": pgettext_lazy("garment", "shoes"),
+    "shorts": pgettext_lazy("garment", "shorts"),
+    "skirt": pgettext_lazy("garment", "skirt"),
+    "t-shirt": pgettext_lazy("garment", "t-shirt"),
+    "top": pgettext_lazy("garment", "top"),
+    "undershirt": pgettext_lazy("garment", "undershirt"),
+}
+"""Labels of the detectors that we ship, for people. Others are shown as they are."""
 
 EXAMPLES = ("like", "unlike")
 
@@ -81,7 +120,7 @@ class Card:
     @property
     def label(self) -> str:
         """What the garment is, in a word."""
-        return self.segment.label.capitalize() or "Whole picture"
+        return garment(self.segment.label) or gettext("Whole picture")
 
     @property
     def kind(self) -> str:
@@ -90,12 +129,17 @@ class Card:
         A bag beside the coat that is sold is found by its own looks, under the coat's name.
         """
         is_amid = getattr(self.segment, "is_amid", False)
-        return self.segment.label.capitalize() if is_amid else ""
+        return garment(self.segment.label) if is_amid else ""
 
     @property
     def likeness(self) -> str:
         """The similarity in a word or two; empty where there is none."""
         return likeness(self.similarity)
+
+    @property
+    def closeness(self) -> str:
+        """The same for the style sheet."""
+        return closeness(self.similarity)
 
     @property
     def width(self) -> int:
@@ -112,11 +156,21 @@ class Card:
         return sizes_of(self.product)
 
 
-def likeness(similarity: float | None) -> str:
-    """A similarity in a word or two; empty where there is none."""
+def garment(label: str) -> str:
+    """What a garment is, as a heading has it, in the reader's language; empty for no label."""
+    return capfirst(str(GARMENTS.get(label.lower(), label.lower())))
+
+
+def closeness(similarity: float | None) -> str:
+    """The name of a similarity; empty where there is none."""
     if similarity is None:
         return ""
-    return next((word for least, word in LIKENESS if similarity >= least), LOOSELY)
+    return next((name for least, name in CLOSENESS if similarity >= least), LOOSELY)
+
+
+def likeness(similarity: float | None) -> str:
+    """A similarity in a word or two; empty where there is none."""
+    return "" if similarity is None else str(LIKENESS[closeness(similarity)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +192,11 @@ class Past:
     def likeness(self) -> str:
         """How alike the best result is, in a word or two."""
         return likeness(self.run.best)  # type: ignore[attr-defined]
+
+    @property
+    def closeness(self) -> str:
+        """The same for the style sheet."""
+        return closeness(self.run.best)  # type: ignore[attr-defined]
 
 
 OTHER_KINDS = Exists(
@@ -250,13 +309,13 @@ def parts(query: Query, chosen: Sequence[float] | None) -> list[Part]:
         if not covers(found["box"], query.width, query.height)
     ]
     found = [
-        Part(number, item["label"], tuple(item["box"]), _same(item["box"], chosen), radius)
+        Part(number, garment(item["label"]), tuple(item["box"]), _same(item["box"], chosen), radius)
         for number, item in enumerate(garments, start=1)
     ]
     if chosen is None or any(part.is_chosen for part in found):
         return found
     x0, y0, x1, y1 = chosen
-    return [*found, Part(0, "your selection", (x0, y0, x1, y1), True, radius)]
+    return [*found, Part(0, gettext("your selection"), (x0, y0, x1, y1), True, radius)]
 
 
 def covers(box: Sequence[float], width: int, height: int) -> bool:
@@ -327,7 +386,7 @@ def look(run: Run, view: View = View()) -> dict[str, Any]:
     wish = _wish(run)
     return {
         "run": run,
-        "step": STEPS.get(run.step, "Waiting for its turn"),
+        "step": STEPS.get(run.step, _("Waiting for its turn")),
         "unfinished": unfinished,
         "looking": looking,
         "unlooked": run.query is not None and run.query.detections is None and not looking,
@@ -385,6 +444,10 @@ class Example:
     is_last: bool
     """Whether there would be nothing to search with without it."""
 
+    @property
+    def label(self) -> str:
+        return garment(self.segment.label)
+
 
 def _wish(run: Run) -> dict[str, Any]:
     """What a search asks for in words and by examples, as the page shows it and forms send it."""
@@ -431,21 +494,26 @@ def _photo(query: Query | None, box: Sequence[float] | None) -> dict[str, Any]:
 
 # --- The page of a garment ------------------------------------------------------------------
 
-DETAILS: tuple[tuple[str, Callable[[Product], object]], ...] = (
-    ("Brand", lambda product: product.brand),
-    ("Category", lambda product: product.category),
-    ("Sizes", lambda product: ", ".join(sizes_of(product))),
-    ("Waist", lambda product: product.get_waist_type_display()),
-    ("Season", lambda product: product.get_season_display()),
-    ("Listed", lambda product: product.listing_season),
-    ("Rating", lambda product: product.rating and f"{product.rating} of 5"),
-    ("Tags", lambda product: ", ".join(tag.name for tag in product.tags.all())),
-    ("Store", lambda product: product.store),
-    ("Reference", lambda product: product.reference),
+
+def rating(stars: Decimal) -> str:
+    return gettext("%(stars)s of 5") % {"stars": number_format(stars)}
+
+
+DETAILS: tuple[tuple[StrOrPromise, Callable[[Product], object]], ...] = (
+    (_("Brand"), lambda product: product.brand),
+    (_("Category"), lambda product: product.category),
+    (_("Sizes"), lambda product: ", ".join(sizes_of(product))),
+    (_("Waist"), lambda product: product.get_waist_type_display()),
+    (_("Season"), lambda product: product.get_season_display()),
+    (_("Listed"), lambda product: product.listing_season),
+    (_("Rating"), lambda product: product.rating and rating(product.rating)),
+    (_("Tags"), lambda product: ", ".join(tag.name for tag in product.tags.all())),
+    (_("Store"), lambda product: product.store),
+    (_("Reference"), lambda product: product.reference),
 )
 
 
-def details(product: Product) -> Iterator[tuple[str, object]]:
+def details(product: Product) -> Iterator[tuple[StrOrPromise, object]]:
     """What is known of a product, by name; what is not known is left out."""
     for name, value_of in DETAILS:
         if value := value_of(product):

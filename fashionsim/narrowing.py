@@ -6,14 +6,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.utils.formats import number_format
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from catalog import facets
 from catalog.facets import PRICES, FacetValue, KeptOut, PriceBand
 from catalog.models import Category, Product, SegmentColour
 from fashionsim import sizes
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise as StrOrPromise
 
 Filters = Mapping[str, Any]
 
@@ -21,35 +26,41 @@ Field = tuple[str, Any]
 """A filter as a form sends it: a name and one value."""
 
 LISTS = {
-    "category": "Category",
-    "brand": "Brand",
-    "colour": "Colour",
-    "size": "Size",
-    "season": "Season",
-    "tag": "Style",
+    "category": _("Category"),
+    "brand": _("Brand"),
+    "colour": _("Colour"),
+    "size": _("Size"),
+    "season": _("Season"),
+    "tag": _("Style"),
 }
 """Facets that are lists of values, by their filter, in the order in which they are shown."""
 
 STOCK = {"in_stock": ("true",), "sale_status": (Product.SaleStatus.SALE,)}
 """What is offered of availability; other statuses, asked for over the API, are kept as they are."""
 
-TITLES = {
-    **LISTS,
-    "price": "Price",
-    "in_stock": "Availability",
-    "sale_status": "Availability",
-    "store": "Store",
-    "waist_type": "Waist",
-    "listing_season": "Listed",
-    "rating_min": "Rating",
+WITHOUT = {
+    "category": _("Any category"),
+    "brand": _("Any brand"),
+    "colour": _("Any colour"),
+    "size": _("Any size"),
+    "season": _("Any season"),
+    "tag": _("Any style"),
+    "price": _("Any price"),
+    "in_stock": _("Any availability"),
+    "sale_status": _("Any availability"),
+    "store": _("Any store"),
+    "waist_type": _("Any waist"),
+    "listing_season": _("Listed at any time"),
+    "rating_min": _("Any rating"),
 }
+"""What a search is without a filter."""
 
-NAMES: dict[str, dict[str, str]] = {
+NAMES: dict[str, dict[str, StrOrPromise]] = {
     "colour": dict(SegmentColour.Name.choices),
     "season": dict(Product.Season.choices),
     "sale_status": dict(Product.SaleStatus.choices),
     "waist_type": dict(Product.Waist.choices),
-    "in_stock": {"true": "In stock"},
+    "in_stock": {"true": _("In stock")},
 }
 
 
@@ -69,7 +80,7 @@ class Facet:
     """Choices of one kind, and what the form that offers them keeps of the other filters."""
 
     name: str
-    title: str
+    title: StrOrPromise
     choices: list[Choice]
     kept: list[Field]
 
@@ -102,7 +113,8 @@ class Chip:
 class WayOut:
     """A filter that keeps everything back, with how many products there are without it."""
 
-    title: str
+    text: StrOrPromise
+    """What the search is without it: "Any brand"."""
     count: int | None
     kept: list[Field]
 
@@ -122,7 +134,7 @@ def narrowing(filters: Filters, kept_out: KeptOut, *, counts: bool) -> dict[str,
     """
     counted = facets.count(filters, kept_out)
     offered: dict[str, list[FacetValue]] = {name: getattr(counted, name) for name in LISTS}
-    offered["size"] = sorted(offered["size"], key=lambda size: sizes.order(size.name))
+    offered["size"] = sorted(offered["size"], key=lambda size: sizes.order(str(size.name)))
     names = {name: {item.value: item.name for item in values} for name, values in offered.items()}
     names = {name: names.get(name, {}) | NAMES.get(name, {}) for name in {**names, **NAMES}}
     names["category"] |= _category_names(filters)
@@ -148,7 +160,7 @@ def ways_out(filters: Filters, kept_out: KeptOut, *, counts: bool) -> list[WayOu
     ranked = sorted(left, key=lambda name: -left[name])
     return [
         WayOut(
-            TITLES.get(name, name).lower(),
+            WITHOUT.get(name, name),
             left[name] if counts else None,
             _kept(filters, *(PRICES if name == "price" else [name])),
         )
@@ -165,7 +177,7 @@ def _choices(
     name: str,
     filters: Filters,
     offered: Iterable[FacetValue],
-    names: Mapping[str, Mapping[str, str]],
+    names: Mapping[str, Mapping[str, StrOrPromise]],
     counts: bool,
 ) -> list[Choice]:
     """The values of a facet, and after them those that are chosen and leave nothing."""
@@ -181,7 +193,7 @@ def _choices(
 def _stock(
     filters: Filters,
     counted: facets.Facets,
-    names: Mapping[str, Mapping[str, str]],
+    names: Mapping[str, Mapping[str, StrOrPromise]],
     *,
     counts: bool,
 ) -> Facet:
@@ -192,7 +204,7 @@ def _stock(
         if choice.value in values
     ]
     others = [field for field in fields(filters) if field[1] not in STOCK.get(field[0], ())]
-    return Facet("stock", "Availability", choices, others)
+    return Facet("stock", _("Availability"), choices, others)
 
 
 def _band(filters: Filters, band: PriceBand, *, counts: bool) -> Band:
@@ -211,16 +223,18 @@ def _band(filters: Filters, band: PriceBand, *, counts: bool) -> Band:
 def price_text(ends: Filters) -> str:
     """A range of prices in words: "25 to 49.99"."""
     low, high = (_amount(ends[name]) if name in ends else "" for name in PRICES)
-    if high:
-        return f"{low} to {high}" if low not in {"", "0"} else f"Up to {high}"
-    return f"From {low}"
+    if not high:
+        return gettext("From %(low)s") % {"low": low}
+    if low in {"", "0"}:
+        return gettext("Up to %(high)s") % {"high": high}
+    return gettext("%(low)s to %(high)s") % {"low": low, "high": high}
 
 
 def _amount(price: float) -> str:
-    return number_format(price, decimal_pos=None if price % 1 == 0 else 2).removesuffix(".0")
+    return number_format(price, decimal_pos=0 if price % 1 == 0 else 2)
 
 
-def _chips(filters: Filters, names: Mapping[str, Mapping[str, str]]) -> Iterator[Chip]:
+def _chips(filters: Filters, names: Mapping[str, Mapping[str, StrOrPromise]]) -> Iterator[Chip]:
     everything = list(fields(filters))
     for name, value in everything:
         if name not in PRICES:
@@ -230,10 +244,10 @@ def _chips(filters: Filters, names: Mapping[str, Mapping[str, str]]) -> Iterator
         yield Chip("price", "", price_text(prices), _kept(filters, *PRICES))
 
 
-def _name(names: Mapping[str, Mapping[str, str]], filter_name: str, value: str) -> str:
+def _name(names: Mapping[str, Mapping[str, StrOrPromise]], filter_name: str, value: str) -> str:
     if filter_name == "rating_min":
-        return f"Rated {value} or more"
-    return names.get(filter_name, {}).get(value, value)
+        return gettext("Rated %(stars)s or more") % {"stars": value}
+    return str(names.get(filter_name, {}).get(value, value))
 
 
 def _plain(value: Any) -> Any:

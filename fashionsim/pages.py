@@ -22,6 +22,7 @@ from django.db.models import Prefetch
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.datastructures import MultiValueDict
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 from rest_framework.exceptions import ValidationError
 
@@ -147,12 +148,14 @@ def _search_with_example(identifier: str, asked_by: Any) -> Run:
 
 def _sentence(error: ValidationError) -> str:
     if "non_field_errors" in error.detail:
-        return "Choose a photo first, or say in words what you look for."
+        return gettext("Choose a photo first, or say in words what you look for.")
     if "image_url" in error.detail:
-        return "This is no link to a picture on the web."
+        return gettext("This is no link to a picture on the web.")
     if {"text", "without"} & set(error.detail):
-        return f"Words need letters or digits, and {LONGEST_TEXT} characters are the most."
-    return "Some of what was filled in does not fit."
+        return gettext("Words need letters or digits, and %(most)s characters are the most.") % {
+            "most": LONGEST_TEXT
+        }
+    return gettext("Some of what was filled in does not fit.")
 
 
 def _page(request: HttpRequest) -> dict[str, Any]:
@@ -370,5 +373,5 @@ def _more_like(
     return {
         "sold_out": sold_out,
         "cards": looks.cards(neighbours),
-        "worn": [(other, looks.cards(found)) for other, found in worn],
+        "worn": [(looks.Card(other), looks.cards(found)) for other, found in worn],
     }

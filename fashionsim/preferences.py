@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
+from django.utils.translation.trans_real import parse_accept_lang_header
+from django.views.decorators.http import require_POST
+from django.views.i18n import set_language
 
 from accounts.models import Preferences, languages
-from accounts.services import preferences_of
+from accounts.services import choose, preferences_of
 
 COOKIES = {
     "theme": "theme",
@@ -26,34 +30,54 @@ KNOWN = {
     "language": [code for code, _ in languages()],
 }
 
-A_YEAR = 365 * 24 * 3600
+API, STAFF = "/api/", "/admin/"
+"""Where programs ask, and where the shop's people work: in English alone."""
 
 
 class PreferencesMiddleware:
     """Reads who asks for a page once, and answers in their language.
 
-    Programs that use the API get one language, and no query more.
+    The API goes by Accept-Language alone: programs cost no query more.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if request.path.startswith("/api/"):
-            return self.get_response(request)
-        chosen = preferences_for(request)
-        request.preferences = chosen  # type: ignore[attr-defined]
-        with translation.override(chosen.language or _usual_language(request)):
+        if not request.path.startswith(API):
+            request.preferences = preferences_for(request)  # type: ignore[attr-defined]
+        with translation.override(_language(request)):
             response = self.get_response(request)
-        patch_vary_headers(response, ["Accept-Language"])
+        if not response.get("Content-Type", "").startswith("image/"):
+            patch_vary_headers(response, ["Accept-Language"])
         return response
 
 
-def _usual_language(request: HttpRequest) -> str:
-    """Where none was chosen: a stranger's browser's, if the pages can be read in it; the shop's."""
-    if request.user.is_authenticated:
+def _language(request: HttpRequest) -> str:
+    """The language to answer a request in."""
+    if request.path.startswith(API):
+        return accepted_language(request)
+    if request.path.startswith(STAFF):
         return str(settings.LANGUAGE_CODE)
-    return translation.get_language_from_request(request)
+    chosen: Preferences = request.preferences  # type: ignore[attr-defined]
+    return chosen.language or translation.get_language_from_request(request)
+
+
+def accepted_language(request: HttpRequest) -> str:
+    """The best language of those that a request's header accepts; the shop's if we have none."""
+    for code, _ in parse_accept_lang_header(request.headers.get("Accept-Language", "").lower()):
+        with suppress(LookupError):
+            return translation.get_supported_language_variant(code)
+    return str(settings.LANGUAGE_CODE)
+
+
+@require_POST
+def choose_language(request: HttpRequest) -> HttpResponseBase:
+    """Have the pages speak a language from now on: a person's setting, a stranger's cookie."""
+    code = request.POST.get("language")
+    if request.user.is_authenticated and code in KNOWN["language"]:
+        choose(request.user, language=code)
+    return set_language(request)
 
 
 def preferences_for(request: HttpRequest) -> Preferences:
@@ -73,7 +97,7 @@ def remember(response: HttpResponse, chosen: dict[str, str]) -> None:
         response.set_cookie(
             cookie,
             chosen[name],
-            max_age=A_YEAR,
+            max_age=settings.LANGUAGE_COOKIE_AGE,
             secure=settings.SESSION_COOKIE_SECURE,
             httponly=True,
             samesite="Lax",
@@ -91,6 +115,7 @@ def appearance(request: HttpRequest) -> dict[str, Any]:
         "contrast": chosen.contrast,
         "color_scheme": schemes.get(chosen.theme, "light dark"),
         "language": translation.get_language(),
+        "languages": languages(),
     }
 
 

@@ -185,6 +185,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 FORMAT_MODULE_PATH = "fashionsim.formats"
+LOCALE_PATHS = [BASE_DIR / "fashionsim" / "locale"]
 LANGUAGES = [
     ("en", "English"),
     ("fr", "français"),
@@ -193,6 +194,11 @@ LANGUAGES = [
     ("zh-hans", "简体中文"),
     ("ja", "日本語"),
 ]
+# What a stranger has chosen; a person's choice is in their settings.
+LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_SECURE = HTTPS
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",

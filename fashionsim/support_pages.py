@@ -10,6 +10,8 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.template.defaultfilters import filesizeformat
 from django.urls import reverse_lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.generic import CreateView
 
 from accounts.forms import EnquiryForm
@@ -32,52 +34,71 @@ def questions() -> list[Question]:
     days = settings.QUERY_LIFETIME_DAYS
     return [
         Question(
-            "Which photo works best?",
-            "One in which the garment is large, sharp and in daylight, worn or laid flat. If the "
-            "photo shows more than that, choose the garment in it, or draw a box around it.",
+            _("Which photo works best?"),
+            _(
+                "One in which the garment is large, sharp and in daylight, worn or laid flat. If "
+                "the photo shows more than that, choose the garment in it, or draw a box around it."
+            ),
         ),
         Question(
-            "Which files can I use?",
-            f"JPEG, PNG, WebP, HEIC from a phone, AVIF, GIF, BMP and TIFF, up to {size}.",
+            _("Which files can I use?"),
+            _("JPEG, PNG, WebP, HEIC from a phone, AVIF, GIF, BMP and TIFF, up to %(size)s.")
+            % {"size": size},
         ),
         Question(
-            "Can I search with one garment of my photo?",
-            "Yes. The garments that were found have numbers: press one, or draw a box of your own. "
-            "“All garments” shows what the shop has like each of them.",
+            _("Can I search with one garment of my photo?"),
+            _(
+                "Yes. The garments that were found have numbers: press one, or draw a box of your "
+                "own. “All garments” shows what the shop has like each of them."
+            ),
         ),
         Question(
-            "What do the words beside a result mean?",
-            "They say how alike two pictures are, from “loosely similar” to “very close”. The "
-            "number is the cosine of the two vectors: 1 is the very same picture. It says nothing "
-            "of quality, fabric or fit.",
+            _("What do the words beside a result mean?"),
+            _(
+                "They say how alike two pictures are, from “loosely similar” to “very close”. The "
+                "number is the cosine of the two vectors: 1 is the very same picture. It says "
+                "nothing of quality, fabric or fit."
+            ),
         ),
         Question(
-            "Why do I see nothing, or nothing like it?",
-            "The shop may have nothing of that kind, or the filters leave nothing. Take a filter "
-            "away, or choose another part of the photo.",
+            _("Why do I see nothing, or nothing like it?"),
+            _(
+                "The shop may have nothing of that kind, or the filters leave nothing. Take a "
+                "filter away, or choose another part of the photo."
+            ),
         ),
         Question(
-            "What happens to my photo?",
-            f"It is kept for your search alone, without its place and camera, and deleted after "
-            f"{days} days. Nobody else can see it, and no model learns from it.",
+            _("What happens to my photo?"),
+            ngettext(
+                "It is kept for your search alone, without its place and camera, and deleted after "
+                "%(days)s day. Nobody else can see it, and no model learns from it.",
+                "It is kept for your search alone, without its place and camera, and deleted after "
+                "%(days)s days. Nobody else can see it, and no model learns from it.",
+                days,
+            )
+            % {"days": days},
         ),
         Question(
-            "How do I delete my searches?",
-            "Your history has a button to delete one and a button to delete all; the photos go "
-            "with them. Deleting your account deletes everything that is kept about you.",
+            _("How do I delete my searches?"),
+            _(
+                "Your history has a button to delete one and a button to delete all; the photos go "
+                "with them. Deleting your account deletes everything that is kept about you."
+            ),
         ),
         Question(
-            "Can I take my data with me?",
-            "Yes: your account page offers all of it as a ZIP file.",
+            _("Can I take my data with me?"),
+            _("Yes: your account page offers all of it as a ZIP file."),
         ),
         Question(
-            "I have forgotten my password.",
-            "Choose “Forgotten password” where you sign in: an e-mail brings you a link.",
+            _("I have forgotten my password."),
+            _("Choose “Forgotten password” where you sign in: an e-mail brings you a link."),
         ),
         Question(
-            "Can my own program search?",
-            "Yes, by the API; its description is at /api/docs/. A shop's program gets a key from "
-            "the people who run the shop.",
+            _("Can my own program search?"),
+            _(
+                "Yes, by the API; its description is at /api/docs/. A shop's program gets a key "
+                "from the people who run the shop."
+            ),
         ),
     ]
 
@@ -98,5 +119,5 @@ class Support(CreateView):  # type: ignore[type-arg]  # generic in the stubs onl
     def form_valid(self, form: Any) -> HttpResponse:
         if self.request.user.is_authenticated:
             form.instance.person = self.request.user
-        messages.success(self.request, "Thank you. We answer by e-mail.")
+        messages.success(self.request, _("Thank you. We answer by e-mail."))
         return super().form_valid(form)

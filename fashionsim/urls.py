@@ -7,7 +7,7 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from accounts.throttles import SignInThrottle
-from fashionsim import account_pages, pages, support_pages
+from fashionsim import account_pages, pages, preferences, support_pages
 
 guarded = pages.limited(SignInThrottle)
 
@@ -28,6 +28,7 @@ urlpatterns = [
     path("sign-out/", auth_views.LogoutView.as_view(), name="sign-out"),
     path("register/", guarded(account_pages.Register.as_view()), name="register"),
     path("account/", account_pages.Account.as_view(), name="account"),
+    path("language/", preferences.choose_language, name="language"),
     path("settings/", account_pages.Settings.as_view(), name="settings"),
     path("account/delete/", guarded(account_pages.DeleteAccount.as_view()), name="account-delete"),
     path(

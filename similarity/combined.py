@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from catalog import word_index, words
 from catalog.models import Product, Segment, SegmentColour, findable
@@ -134,7 +136,12 @@ def _vectors(segments: Sequence[Segment], embedder: Embedder) -> list[Vectors]:
     rows = Embedding.objects.filter(embedder=embedder, segment__in=segments) if segments else []
     vectors = {row.segment_id: row.vector for row in rows}
     if lacking := [str(segment) for segment in segments if segment.pk not in vectors]:
-        raise NotDescribed(f"Not described yet: {', '.join(lacking)}. Try again in a moment.")
+        raise NotDescribed(
+            format_lazy(
+                _("Not described yet: {garments}. Try again in a moment."),
+                garments=", ".join(lacking),
+            )
+        )
     return [vectors[segment.pk] for segment in segments]
 
 
@@ -146,7 +153,7 @@ def _nearest(
     ruling: Ruling = NO_RULES,
 ) -> list[Neighbour]:
     if vector is None:
-        raise NotDescribed("Nothing is left of what was to be searched with.")
+        raise NotDescribed(_("Nothing is left of what was to be searched with."))
     return nearest(embedder, vector.reshape(1, -1), limit=limit, among=among, ruling=ruling)
 
 

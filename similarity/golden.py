@@ -18,6 +18,7 @@ from django.core.files.base import ContentFile
 from django.db import transaction
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext_lazy as _
 from PIL.Image import Image
 
 from accounts.models import User
@@ -70,7 +71,7 @@ def mark(run: Run, product: Product, is_right: bool | None, *, name: str, by: Us
     take back what was said. Raises NotMarkable, and Django's ValidationError for an odd name.
     """
     if not is_markable(run, by):
-        raise NotMarkable("Only results of your own searches by a picture alone can be marked.")
+        raise NotMarkable(_("Only results of your own searches by a picture alone can be marked."))
     key = _key(run)
     if is_right is None:
         told = Verdict.objects.filter(query__golden_set__name=name, query__key=key)

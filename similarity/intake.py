@@ -6,6 +6,7 @@ import hashlib
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
 
 from catalog.services import Picture
 from similarity import backends
@@ -34,7 +35,7 @@ def fetched(url: str) -> bytes:
 def refuse_urls_if_off() -> None:
     """Raises UrlsOff unless the shop allows fetching."""
     if not settings.ALLOW_IMAGE_URLS:
-        raise UrlsOff("Fetching images by their address is switched off here. Send the image.")
+        raise UrlsOff(_("Fetching images by their address is switched off here. Send the image."))
 
 
 def reachable() -> dict[str, Any]:

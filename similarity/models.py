@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import Count, Exists, F, Max, Q
 from django.utils import timezone
 from django.utils.functional import cached_property
+from django.utils.translation import pgettext_lazy
 
 from catalog.models import Category, OriginalImage, Product, Segment, valid_identifier
 from similarity.fields import SumField, VectorField
@@ -343,11 +344,11 @@ class Run(models.Model):
         BOXES = "boxes", "Description of drawn garments"
 
     class State(models.TextChoices):
-        PENDING = "pending", "Pending"
-        RUNNING = "running", "Running"
-        DONE = "done", "Done"
-        FAILED = "failed", "Failed"
-        CANCELLED = "cancelled", "Cancelled"
+        PENDING = "pending", pgettext_lazy("run", "Pending")
+        RUNNING = "running", pgettext_lazy("run", "Running")
+        DONE = "done", pgettext_lazy("run", "Done")
+        FAILED = "failed", pgettext_lazy("run", "Failed")
+        CANCELLED = "cancelled", pgettext_lazy("run", "Cancelled")
 
     AWAITED: ClassVar[tuple[str, ...]] = ("search", "detect")
     """Kinds that somebody waits for at a page: no pause holds them up."""

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
+
+
+def gettext_noop(sentence: str) -> str:
+    """Marks a sentence for translators: whoever shows it looks up what they have made of it."""
+    return sentence
 
 
 class EngineError(Exception):
@@ -32,23 +37,31 @@ class WrongWeights(EngineError):
     code = "wrong_weights"
 
 
-class BadImage(EngineError):
-    """The bytes of an upload are not a picture that we take.
+class Unacceptable(EngineError):
+    """What somebody has sent cannot be taken. They are told why, in their language.
 
-    The code differs by cause, so it is the instance's: `not_an_image`, `file_too_large`, ...
+    `sentence` is the English one, with a name in braces for each of `values`; the exception's text
+    has them filled in. The code differs by cause, so it is the instance's.
     """
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, code: str, sentence: str, **values: Any) -> None:
+        whole = {name: _english(value) for name, value in values.items()}
+        super().__init__(sentence.format(**whole))
         self.code = code  # type: ignore[misc]
+        self.sentence = sentence
+        self.values = values
 
 
-class FetchRefused(EngineError):
+def _english(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+class BadImage(Unacceptable):
+    """The bytes of an upload are no picture that we take: `not_an_image`, `file_too_large`, ..."""
+
+
+class FetchRefused(Unacceptable):
     """An address that we do not fetch from, or that did not give a picture."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code  # type: ignore[misc]
 
 
 class BrokenBuild(EngineError):

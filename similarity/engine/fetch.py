@@ -25,7 +25,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
 
-from similarity.engine.errors import FetchRefused
+from similarity.engine.errors import FetchRefused, gettext_noop
 
 Address = IPv4Address | IPv6Address
 Resolver = Callable[[str, int], list[str]]
@@ -84,8 +84,8 @@ def fetch(
             if response.status not in _REDIRECTS:
                 return _body(response, max_bytes, deadline)
             url = urljoin(target.url, _location(response))
-    message = f"The address redirects more than {MAX_REDIRECTS} times."
-    raise FetchRefused("too_many_redirects", message)
+    sentence = gettext_noop("The address redirects more than {most} times.")
+    raise FetchRefused("too_many_redirects", sentence, most=MAX_REDIRECTS)
 
 
 def post(
@@ -144,16 +144,20 @@ def _target(url: str, ports: Collection[int]) -> _Target:
     try:
         parts = parse_url(url.strip())
     except ValueError as error:
-        raise FetchRefused("bad_url", "The address is not a valid URL.") from error
+        raise FetchRefused("bad_url", gettext_noop("The address is not a valid URL.")) from error
     if parts.scheme not in {"http", "https"} or not parts.host or not parts.netloc:
-        message = "The address must be a whole URL that begins with http:// or https://."
-        raise FetchRefused("bad_url", message)
+        sentence = gettext_noop(
+            "The address must be a whole URL that begins with http:// or https://."
+        )
+        raise FetchRefused("bad_url", sentence)
     if parts.auth is not None:
-        raise FetchRefused("bad_url", "The address must not hold a user name or a password.")
+        sentence = gettext_noop("The address must not hold a user name or a password.")
+        raise FetchRefused("bad_url", sentence)
     secure = parts.scheme == "https"
     port = (443 if secure else 80) if parts.port is None else parts.port
     if port not in ports:
-        raise FetchRefused("bad_url", f"Port {port} is not the public web's.")
+        sentence = gettext_noop("Port {port} is not the public web's.")
+        raise FetchRefused("bad_url", sentence, port=str(port))
     return _Target(parts.url, secure, parts.host.strip("[]"), port, parts.netloc, parts.request_uri)
 
 
@@ -163,8 +167,8 @@ def _addresses(
     """The host's addresses, all of which are allowed; resolved here and nowhere else."""
     found = list(dict.fromkeys(_resolved(target, resolve, deadline)))
     if not all(allow(ip_address(address)) for address in found):
-        message = f"{target.host} is not a public address on the internet."
-        raise FetchRefused("address_not_allowed", message)
+        sentence = gettext_noop("{host} is not a public address on the internet.")
+        raise FetchRefused("address_not_allowed", sentence, host=target.host)
     return found
 
 
@@ -176,7 +180,8 @@ def _resolved(target: _Target, resolve: Resolver, deadline: _Deadline) -> list[s
         return answer.result(timeout=deadline.left())
     except (OSError, UnicodeError) as error:
         deadline.left()
-        raise FetchRefused("fetch_failed", f"There is no host {target.host}.") from error
+        sentence = gettext_noop("There is no host {host}.")
+        raise FetchRefused("fetch_failed", sentence, host=target.host) from error
     finally:
         executor.shutdown(wait=False)
 
@@ -195,8 +200,8 @@ class _Deadline:
         """Seconds left, more than 0; raises FetchRefused once there are none."""
         left = self._end - monotonic()
         if left <= 0:
-            message = f"The address did not answer in full within {self._seconds:g} seconds."
-            raise FetchRefused("fetch_timed_out", message)
+            sentence = gettext_noop("The address did not answer in full within {seconds} seconds.")
+            raise FetchRefused("fetch_timed_out", sentence, seconds=f"{self._seconds:g}")
         return left
 
 
@@ -266,8 +271,8 @@ def _answer(
                 yield response
     except (HTTPError, HTTPException, OSError, ValueError) as error:
         deadline.left()
-        message = f"{target.host} could not be reached, or its answer broke off."
-        raise FetchRefused("fetch_failed", message) from error
+        sentence = gettext_noop("{host} could not be reached, or its answer broke off.")
+        raise FetchRefused("fetch_failed", sentence, host=target.host) from error
 
 
 def _connected(target: _Target, addresses: list[str], deadline: _Deadline) -> HTTPConnection:
@@ -294,13 +299,14 @@ def _connection(target: _Target, address: str, timeout: float) -> HTTPConnection
 def _location(response: BaseHTTPResponse) -> str:
     location = response.headers.get("Location")
     if location is None:
-        raise FetchRefused("fetch_failed", "The address redirects to nowhere.")
+        raise FetchRefused("fetch_failed", gettext_noop("The address redirects to nowhere."))
     return location
 
 
 def _body(response: BaseHTTPResponse, max_bytes: int, deadline: _Deadline) -> bytes:
     if response.status != HTTPStatus.OK:
-        raise FetchRefused("fetch_failed", f"The address answers with status {response.status}.")
+        sentence = gettext_noop("The address answers with status {status}.")
+        raise FetchRefused("fetch_failed", sentence, status=response.status)
     body = bytearray()
     announced = response.length_remaining or 0
     while max(announced, len(body)) <= max_bytes:
@@ -309,5 +315,5 @@ def _body(response: BaseHTTPResponse, max_bytes: int, deadline: _Deadline) -> by
         if not chunk:
             return bytes(body)
         body += chunk
-    message = f"The address holds more than {max_bytes:,} bytes, the most that is taken."
-    raise FetchRefused("fetch_too_large", message)
+    sentence = gettext_noop("The address holds more than {most} bytes, the most that is taken.")
+    raise FetchRefused("fetch_too_large", sentence, most=max_bytes)

@@ -22,7 +22,7 @@ from PIL import ExifTags, Image, ImageCms, ImageFile, UnidentifiedImageError
 from PIL.Image import Transpose
 
 from similarity.engine.contracts import Box
-from similarity.engine.errors import BadImage
+from similarity.engine.errors import BadImage, gettext_noop
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
 """What we take, by content. "JPEG" includes MPO, a phone's JPEG with further frames behind it."""
@@ -61,7 +61,7 @@ def decode_base64(text: str, limits: Limits = LIMITS) -> bytes:
         check_bytes(len(payload) // 4 * 3 - payload[-2:].count(b"="), limits)
         return base64.b64decode(payload, validate=True)
     except (UnicodeEncodeError, binascii.Error) as error:
-        raise BadImage("not_base64", "The picture is not valid base64.") from error
+        raise BadImage("not_base64", gettext_noop("The picture is not valid base64.")) from error
 
 
 def read_image(data: bytes, limits: Limits = LIMITS) -> Image.Image:
@@ -73,7 +73,7 @@ def read_image(data: bytes, limits: Limits = LIMITS) -> Image.Image:
     """
     check_bytes(len(data), limits)
     if not data:
-        raise BadImage("empty_file", "The file is empty.")
+        raise BadImage("empty_file", gettext_noop("The file is empty."))
     with _refusing_damage(), _opened(data, limits) as picture:
         _check_size(picture.size, limits)
         _check_scans(picture, data)
@@ -108,16 +108,14 @@ def crop(image: Image.Image, box: Box) -> Image.Image:
     """
     inside = box.clamped(image.width, image.height)
     if not inside.area:
-        message = f"The box lies outside the picture, which is {image.width} x {image.height}."
-        raise BadImage("empty_box", message)
+        sentence = gettext_noop("The box lies outside the picture, which is {width} x {height}.")
+        raise BadImage("empty_box", sentence, width=image.width, height=image.height)
     return image.crop(inside.pixels())
 
 
 # --- What is refused -----------------------------------------------------------------------------
 
 _DATA_PREFIX = re.compile(r"\A\s*data:image/[\w.+-]+;base64,", re.IGNORECASE)
-
-_TAKEN = "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC and AVIF are taken"
 
 # How the formats that we take begin: a file that begins so and cannot be opened is damaged.
 _OURS = re.compile(
@@ -128,14 +126,18 @@ _OURS = re.compile(
 
 # How formats begin that people take for pictures, and we do not take.
 _FOREIGN = {
-    "an SVG drawing": re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<[?!][^>]*>\s*)*<svg\b", re.IGNORECASE),
-    "a PDF document": re.compile(rb"%PDF-"),
-    "a Photoshop file": re.compile(rb"8BPS"),
-    "an EPS file": re.compile(rb"%!PS|\xc5\xd0\xd3\xc6"),
-    "an icon": re.compile(rb"\0\0[\1\2]\0"),
-    "a JPEG 2000 file": re.compile(rb"\0{3}\x0cjP {2}|\xff\x4f\xff\x51"),
-    "a JPEG XL file": re.compile(rb"\0{3}\x0cJXL |\xff\x0a"),
-    "a video": re.compile(rb".{4}ftyp(?:iso|mp4|qt|M4V|3gp)|\x1a\x45\xdf\xa3", re.DOTALL),
+    gettext_noop("an SVG drawing"): re.compile(
+        rb"(?:\xef\xbb\xbf)?\s*(?:<[?!][^>]*>\s*)*<svg\b", re.IGNORECASE
+    ),
+    gettext_noop("a PDF document"): re.compile(rb"%PDF-"),
+    gettext_noop("a Photoshop file"): re.compile(rb"8BPS"),
+    gettext_noop("an EPS file"): re.compile(rb"%!PS|\xc5\xd0\xd3\xc6"),
+    gettext_noop("an icon"): re.compile(rb"\0\0[\1\2]\0"),
+    gettext_noop("a JPEG 2000 file"): re.compile(rb"\0{3}\x0cjP {2}|\xff\x4f\xff\x51"),
+    gettext_noop("a JPEG XL file"): re.compile(rb"\0{3}\x0cJXL |\xff\x0a"),
+    gettext_noop("a video"): re.compile(
+        rb".{4}ftyp(?:iso|mp4|qt|M4V|3gp)|\x1a\x45\xdf\xa3", re.DOTALL
+    ),
 }
 
 
@@ -152,8 +154,10 @@ def _refusing_damage() -> Iterator[None]:
     except BadImage:
         raise
     except Exception as error:
-        message = "The picture is damaged or incomplete: export it again from where it came from."
-        raise BadImage("damaged_image", message) from error
+        sentence = gettext_noop(
+            "The picture is damaged or incomplete: export it again from where it came from."
+        )
+        raise BadImage("damaged_image", sentence) from error
 
 
 def _opened(data: bytes, limits: Limits) -> ImageFile.ImageFile:
@@ -177,17 +181,24 @@ def _register_heif() -> None:
 def _unidentified(head: bytes) -> Exception:
     if _OURS.match(head):
         return ValueError("The signature is right and the header is not.")
-    for name, signature in _FOREIGN.items():
+    for kind, signature in _FOREIGN.items():
         if signature.match(head):
-            return BadImage("unsupported_format", f"The file is {name}. {_TAKEN}.")
-    return BadImage("not_an_image", f"The file is not a picture that we know. {_TAKEN}.")
+            sentence = gettext_noop(
+                "The file is {kind}. JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC and AVIF are taken."
+            )
+            return BadImage("unsupported_format", sentence, kind=kind)
+    sentence = gettext_noop(
+        "The file is not a picture that we know. "
+        "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC and AVIF are taken."
+    )
+    return BadImage("not_an_image", sentence)
 
 
 def check_bytes(size: int, limits: Limits) -> None:
     """Raises BadImage `file_too_large` for a file of more bytes than are taken."""
     if size > limits.max_bytes:
-        message = f"The file has {size:,} bytes; at most {limits.max_bytes:,} are taken."
-        raise BadImage("file_too_large", message)
+        sentence = gettext_noop("The file has {size} bytes; at most {most} are taken.")
+        raise BadImage("file_too_large", sentence, size=size, most=limits.max_bytes)
 
 
 def _check_size(size: tuple[int, int], limits: Limits) -> None:
@@ -195,13 +206,14 @@ def _check_size(size: tuple[int, int], limits: Limits) -> None:
     if width * height > limits.max_pixels:
         raise _too_many_pixels(limits)
     if min(width, height) < limits.min_side:
-        message = f"The picture is {width} x {height} pixels; {limits.min_side} a side are needed."
-        raise BadImage("image_too_small", message)
+        sentence = gettext_noop("The picture is {size} pixels; {least} a side are needed.")
+        least = limits.min_side
+        raise BadImage("image_too_small", sentence, size=f"{width} x {height}", least=least)
 
 
 def _too_many_pixels(limits: Limits) -> BadImage:
-    message = f"The picture has more than {limits.max_pixels:,} pixels: scale it down first."
-    return BadImage("too_many_pixels", message)
+    sentence = gettext_noop("The picture has more than {most} pixels: scale it down first.")
+    return BadImage("too_many_pixels", sentence, most=limits.max_pixels)
 
 
 def _check_scans(picture: Image.Image, data: bytes) -> None:

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import Error as DriverError
 from django.db import connection, transaction
 from django.db.models.fields.files import FieldFile
+from django.utils.translation import gettext_noop, override
 from PIL.Image import Image
 
 from catalog.models import OriginalImage
@@ -78,14 +79,21 @@ def guarded(run: Run) -> Iterator[None]:
             if not Run.objects.finish([run]):
                 Run.objects.stop(run)
         except (EngineError, Refused) as error:
-            fail(run, error.code, str(error))
+            fail(run, error.code, _to_keep(error))
         except Exception:
             logger.exception("The run failed")
-            fail(run, "internal_error", "Something went wrong here. The server's log says what.")
+            sentence = gettext_noop("Something went wrong here. The server's log says what.")
+            fail(run, "internal_error", sentence)
         except BaseException:
             # The queue's time limit raises SystemExit: no Exception, and no fault of the code.
-            fail(run, "interrupted", "It was interrupted, or took too long.")
+            fail(run, "interrupted", gettext_noop("It was interrupted, or took too long."))
             raise
+
+
+def _to_keep(error: Exception) -> str:
+    """What an error says, in the language of the source: pages look up what is kept in a row."""
+    with override(settings.LANGUAGE_CODE):
+        return str(error)
 
 
 def fail(run: Run, code: str, message: str) -> None:

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from catalog.filters import ProductFilter, passing
 from catalog.models import Product, Segment, SegmentColour
@@ -89,7 +90,7 @@ def _compare_with_categories(run: Run) -> None:
     run.embedder = run.embedder or serving.chosen(run.options.get("model"))
     vector = _query_vector(run, run.embedder)
     if vector is None:
-        raise NotDescribed("What was to be compared has been deleted.")
+        raise NotDescribed(_("What was to be compared has been deleted."))
     ranking = prototypes.ranked(run.embedder, vector)[: run.options["limit"]]
     run.categories = [(found.slug, found.similarity) for found in ranking]
 
@@ -142,7 +143,7 @@ def segment_vector(segment_id: int | None, embedder: Embedder) -> Vectors:
     """A garment's vector. Raises NotDescribed if the embedder has not seen it."""
     rows = [] if segment_id is None else VECTOR(segment_id, embedder.pk)
     if not rows:
-        raise NotDescribed("This garment has not been described yet. Try again in a moment.")
+        raise NotDescribed(_("This garment has not been described yet. Try again in a moment."))
     return cast(Vectors, rows[0][0])
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from django.db.models import Case, When
+from django.utils.translation import gettext_lazy as _
 
 from catalog.models import Product, Segment, findable
 from similarity import pipeline, rules, serving
@@ -97,7 +98,7 @@ def similar_products(
     rows = VECTORS(product.pk, embedder.pk)
     best = {image: vector for image, vector in reversed(rows)}  # noqa: C416  (rows are tuples)
     if not best:
-        raise NotDescribed("This product has no described picture yet.")
+        raise NotDescribed(_("This product has no described picture yet."))
     return rules.nearest(
         embedder,
         np.stack(list(best.values())[-MOST_PICTURES:]),
@@ -150,5 +151,5 @@ def main_segment(product: Product) -> Segment:
         .first()
     )
     if segment is None:
-        raise NotDescribed("This product has no described picture yet.")
+        raise NotDescribed(_("This product has no described picture yet."))
     return segment

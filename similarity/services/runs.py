@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
@@ -54,7 +56,7 @@ def known_run(pk: uuid.UUID, kind: Run.Kind, asked_by: User | None) -> Run | Non
     run = Run.objects.filter(pk=pk).select_related("query", "segment", "image").first()
     asker = None if asked_by is None else asked_by.pk
     if run is not None and (run.kind, run.requested_by_id) != (kind, asker):
-        raise IdTaken("This id is taken. Give another.")
+        raise IdTaken(_("This id is taken. Give another."))
     return run
 
 
@@ -80,7 +82,7 @@ def cancel(run: Run) -> None:
     """Stop a run: at once when it waits, at its next checkpoint when it runs."""
     with transaction.atomic():
         if not Run.objects.cancel(run.pk):
-            raise AlreadyEnded("It has ended already.")
+            raise AlreadyEnded(_("It has ended already."))
         run.refresh_from_db()
         if run.state == Run.State.CANCELLED:
             pipeline.discard(run)
@@ -105,7 +107,7 @@ def cancel_ahead(pk: uuid.UUID, kind: Run.Kind, asked_by: User | None) -> Run:
         with transaction.atomic():
             run.save(force_insert=True)
     except IntegrityError as error:
-        raise IdTaken("This id is taken. Give another.") from error
+        raise IdTaken(_("This id is taken. Give another.")) from error
     return run
 
 
@@ -171,7 +173,7 @@ def _sweep_lost() -> tuple[int, int]:
             pipeline.discard(run)
             Run.objects.stop(run)
         elif run.attempts >= settings.RUN_MAX_ATTEMPTS:
-            pipeline.fail(run, "orphaned", "Its worker was lost, again and again.")
+            pipeline.fail(run, "orphaned", gettext_noop("Its worker was lost, again and again."))
             failed += 1
         elif Run.objects.give_back(run):
             enqueue(run)

@@ -11,6 +11,8 @@ from django.conf import settings
 from django.core.files.base import ContentFile
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from accounts.services import preferences_of
@@ -212,10 +214,10 @@ def _detection(query: Query, asked_by: User | None, pk: uuid.UUID | None = None)
 def _clamped(box: Sequence[float], picture: Picture | Query) -> list[float]:
     inside = Box(*box).clamped(picture.width, picture.height)
     if inside.width < 1 or inside.height < 1:
-        raise BadBox(
-            f"The box holds nothing of the picture, which is {picture.width} pixels wide and "
-            f"{picture.height} high."
+        sentence = _(
+            "The box holds nothing of the picture, which is {width} pixels wide and {height} high."
         )
+        raise BadBox(format_lazy(sentence, width=picture.width, height=picture.height))
     return list(inside.edges)
 
 
@@ -237,7 +239,7 @@ def split_photo(data: bytes, *, asked_by: User | None = None, pk: uuid.UUID | No
         return _detection(query, asked_by, pk)
     except IntegrityError as error:
         query.delete()
-        raise IdTaken("This id is taken. Give another.") from error
+        raise IdTaken(_("This id is taken. Give another.")) from error
 
 
 def forget_search(run: Run) -> None:

@@ -1,5 +1,7 @@
 /** Asking the shop: its API for searches, its pages for what they look like. */
 
+import { text } from "./texts.js";
+
 /** An answer that says why not; its message is a sentence for a person. */
 export class Problem extends Error {}
 
@@ -42,7 +44,8 @@ export async function searchFragment(address, signal) {
 
 function headers() {
   const token = document.querySelector("[name=csrfmiddlewaretoken]");
-  return { Accept: "application/json", ...(token && { "X-CSRFToken": token.value }) };
+  const told = { Accept: "application/json", "Accept-Language": document.documentElement.lang };
+  return { ...told, ...(token && { "X-CSRFToken": token.value }) };
 }
 
 async function ask(url, options) {
@@ -51,7 +54,7 @@ async function ask(url, options) {
     response = await fetch(url, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem("The shop cannot be reached. Check your connection and try again.");
+    throw new Problem(text("unreachable"));
   }
   if (!response.ok) throw new Problem(await reason(response));
   return response;
@@ -59,5 +62,5 @@ async function ask(url, options) {
 
 async function reason(response) {
   const problem = await response.json().catch(() => ({}));
-  return problem.detail || "Something went wrong. Try again in a moment.";
+  return problem.detail || text("failed");
 }

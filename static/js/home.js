@@ -8,6 +8,7 @@ import { linkIn, listenForPhotos } from "./intake.js";
 import { wirePanels } from "./panels.js";
 import { keepSelection, wirePhoto } from "./photo.js";
 import { writePrices } from "./prices.js";
+import { text } from "./texts.js";
 
 const POLL = { first: 400, growth: 1.3, most: 10_000 }; // milliseconds
 
@@ -234,7 +235,7 @@ function announce() {
 
 function tell(error) {
   if (!(error instanceof Problem)) console.error(error);
-  refuse(error instanceof Problem ? error.message : "Something went wrong. Try again in a moment.");
+  refuse(error instanceof Problem ? error.message : text("failed"));
 }
 
 function refuse(sentence) {
@@ -279,7 +280,7 @@ intake.addEventListener("submit", (event) => {
   const link = linkIn(form.get("text"));
   if (link) searchWithLink(link);
   else if (form.get("text").trim()) search(form);
-  else refuse("Choose a photo first, or say in words what you look for.");
+  else refuse(text("nothing"));
 });
 home.querySelector("[data-abort]").addEventListener("click", () => current.abort());
 listenForPhotos(intake, { take: searchWithPhoto, follow: searchWithLink, refuse });

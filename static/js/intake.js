@@ -1,10 +1,12 @@
 /** The ways a photo comes in: chosen, taken, dropped anywhere on the page, or pasted; or a link to one. */
 
+import { text } from "./texts.js";
+
 const LINK = /^https?:\/\/\S+$/i;
 
-/** The address of a picture, if that is what the text is. */
-export function linkIn(text) {
-  const trimmed = text.trim();
+/** The address of a picture, if that is what was typed. */
+export function linkIn(typed) {
+  const trimmed = typed.trim();
   return LINK.test(trimmed) ? trimmed : null;
 }
 
@@ -17,10 +19,8 @@ export function listenForPhotos(form, { take, follow, refuse }) {
 
   function consider(file) {
     if (!file) return;
-    if (file.type && !file.type.startsWith("image/")) return refuse("This is not a picture. Send a photo.");
-    if (file.size > limit) {
-      return refuse(`The file is larger than ${Math.floor(limit / 2 ** 20)} MB. Send a smaller one.`);
-    }
+    if (file.type && !file.type.startsWith("image/")) return refuse(text("no-picture"));
+    if (file.size > limit) return refuse(text("too-large", { megabytes: Math.floor(limit / 2 ** 20) }));
     take(file);
   }
 

@@ -3,6 +3,8 @@
  * box that is drawn, moved and resized: with a mouse, a finger, or the keyboard.
  */
 
+import { text } from "./texts.js";
+
 const LEAST = 12; // pixels on the screen: a shorter drag is a press
 const STEP = 0.02; // of the photo's longer side: what an arrow key moves
 const HANDLE = { shown: 6, held: 15 }; // radii in pixels on the screen: a finger needs more than it sees
@@ -147,9 +149,12 @@ class Selection {
     const [width, height] = this.#size();
     const [x0, y0, x1, y1] = this.#box;
     const percent = (part, whole) => `${Math.round((100 * part) / whole)} %`;
-    this.#status.textContent =
-      `${percent(x0, width)} from the left, ${percent(y0, height)} from the top, ` +
-      `${percent(x1 - x0, width)} wide, ${percent(y1 - y0, height)} high.`;
+    this.#status.textContent = text("box", {
+      left: percent(x0, width),
+      top: percent(y0, height),
+      width: percent(x1 - x0, width),
+      height: percent(y1 - y0, height),
+    });
   }
 
   #size() {

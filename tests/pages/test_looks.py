@@ -37,7 +37,7 @@ def test_garments_are_numbered_as_they_were_found():
         {"box": [50, 50, 90, 90], "label": "hat", "score": 0.7},
     ]
     query = Query(width=100, height=100, detections=found)
-    assert [(part.number, part.label) for part in parts(query, None)] == [(1, "bag"), (2, "hat")]
+    assert [(part.number, part.label) for part in parts(query, None)] == [(1, "Bag"), (2, "Hat")]
 
 
 def test_a_photo_that_was_not_looked_at_has_no_parts():

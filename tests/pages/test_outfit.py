@@ -29,7 +29,7 @@ def outfit_of(client, run):
 def test_each_garment_has_a_row_of_what_is_like_it(stranger, search):
     response = outfit_of(stranger, search)
     top, bag = response.context["pieces"]
-    assert (top.part.label, bag.part.label) == ("top", "bag")
+    assert (top.part.label, bag.part.label) == ("Top", "Bag")
     assert [card.product.reference[:3] for card in top.cards] == ["RED"] * 4
     assert bag.cards[0].product.reference == "BLUE"
     assert "The whole look" in response.text
