@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from accounts import idempotency
+from accounts import services as accounts
 from accounts.models import User
 from shop import events, exchange, services, webhooks
 
@@ -46,5 +47,6 @@ def sweep(sender: Any, **_: Any) -> None:
     services.finish_imports()
     webhooks.sweep()
     idempotency.sweep()
+    accounts.sweep()
     events.sweep()
     exchange.sweep()
