@@ -387,6 +387,7 @@ BACKEND_OPTIONS: dict[str, dict[str, Any]] = {
         "text_threshold": env.float("GROUNDINGDINO_TEXT_THRESHOLD", default=0.25),
         "nms_threshold": env.float("GROUNDINGDINO_NMS_THRESHOLD", default=0.7),
         "device": DEVICE,
+        "precision": PRECISION,
     },
     "compact": {"models_dir": MODELS_DIR, "device": DEVICE},
     "mobilenet_v2": {"models_dir": MODELS_DIR, "device": DEVICE},

@@ -61,14 +61,24 @@ def pick_device(choice: str = "auto") -> torch.device:
     return torch.device(choice)
 
 
-def pick_precision(choice: Precision = "auto") -> Literal["float32", "bfloat16"]:
-    """What to compute in; "auto" is bfloat16 where the processor multiplies matrices of it.
+MATRIX_UNITS = frozenset({"amx_bf16"})
+"""By which a processor multiplies whole matrices of bfloat16: quick at all that networks do."""
 
-    Elsewhere a processor is many times slower at it than in single precision. Asks no torch.
-    Raises ValueError for anything else.
+ANY_UNITS = MATRIX_UNITS | {"avx512_bf16"}
+"""With vectors of it alone it is quick at large products: a batch to learn from, a long sequence.
+One crop's convolutions took it longer than in single precision (docs/performance.md)."""
+
+
+def pick_precision(
+    choice: Precision = "auto", units: frozenset[str] = MATRIX_UNITS
+) -> Literal["float32", "bfloat16"]:
+    """What to compute in; "auto" is bfloat16 where the processor has any of those units for it.
+
+    Without, it is many times slower at it than in single precision. Asks no torch. Raises
+    ValueError for anything else.
     """
     if choice == "auto":
-        return "bfloat16" if "amx_bf16" in _processor_flags() else "float32"
+        return "bfloat16" if units & _processor_flags() else "float32"
     if choice not in ("float32", "bfloat16"):
         raise ValueError(f"There is no precision {choice!r}; take auto, float32 or bfloat16.")
     return choice

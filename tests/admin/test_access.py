@@ -5,7 +5,7 @@ from django.urls import reverse
 
 from accounts import roles
 from catalog.models import Category, OriginalImage, Product, Segment, Size, Tag
-from similarity import services
+from similarity import pipeline, services
 from similarity.models import Embedder, IndexBuild, Query, Run
 from tests.admin import send
 from tests.conftest import person
@@ -22,7 +22,7 @@ def shop(db):
     """Something of everything that the admin shows."""
     add_product("RED", "red", category="Dresses", tags=["floral"], sizes=["M"])
     run = services.start_rebuild()
-    services.pipeline.execute(run.pk)
+    pipeline.execute(run.pk)
 
 
 def first(model):

@@ -16,8 +16,8 @@ def page(client) -> str:
 def test_the_list_says_which_serves_and_how_far_another_is(staff, monkeypatch):
     for colour in ("red", "green"):
         add_product(colour.upper(), colour)
-    monkeypatch.setattr(pipeline, "FILLED_TOGETHER", 1)
-    monkeypatch.setattr(pipeline, "SLICE_SECONDS", 0)
+    monkeypatch.setattr(pipeline.filling, "FILLED_TOGETHER", 1)
+    monkeypatch.setattr(pipeline.filling, "SLICE_SECONDS", 0)
     run = switching.start_filling(OTHER, queued=False)
     pipeline.execute(run.pk)
     shown = page(staff)

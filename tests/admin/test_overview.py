@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from catalog.models import OriginalImage
 from fashionsim.staff.plots import HEIGHT, bar_plot
-from similarity import pipeline, services
+from similarity import backends, pipeline, services
 from similarity.figures import Day
 from similarity.models import Run, SearchDay
 from tests.pictures import photo
@@ -94,7 +94,7 @@ def test_missing_weights_are_told_and_no_error(staff, shop, settings):
     settings.BACKEND_OPTIONS = settings.BACKEND_OPTIONS | {
         "mobilenet_v2": {"models_dir": settings.MEDIA_ROOT, "device": "cpu"}
     }
-    services.backends.forget()
+    backends.forget()
     response = staff.get(URL)
     assert response.status_code == 200
     assert response.context["index"].problem

@@ -28,7 +28,7 @@ def test_an_empty_shop_is_ready(stranger):
 
 
 def test_a_process_says_whether_it_has_loaded_its_models(stranger, monkeypatch):
-    monkeypatch.setattr(services, "_WARM", threading.Event())
+    monkeypatch.setattr(services.health, "_WARM", threading.Event())
     assert stranger.get(READY).json()["warm"] is False
     services.warm_up()
     assert stranger.get(READY).json()["warm"] is True

@@ -67,8 +67,8 @@ def test_what_lacks_its_weights_is_listed_as_not_installed(stranger, settings, t
 
 
 def test_a_filling_shows_how_far_it_is(stranger, garments, monkeypatch):
-    monkeypatch.setattr(pipeline, "FILLED_TOGETHER", 1)
-    monkeypatch.setattr(pipeline, "SLICE_SECONDS", 0)
+    monkeypatch.setattr(pipeline.filling, "FILLED_TOGETHER", 1)
+    monkeypatch.setattr(pipeline.filling, "SLICE_SECONDS", 0)
     run = switching.start_filling(OTHER, queued=False)
     pipeline.execute(run.pk)
     other = listed(stranger)[OTHER]
@@ -132,8 +132,8 @@ def test_a_model_that_cannot_answer_is_a_problem(stranger, garments, model):
 
 
 def test_one_that_is_not_filled_completely_cannot_answer(stranger, garments, monkeypatch):
-    monkeypatch.setattr(pipeline, "FILLED_TOGETHER", 1)
-    monkeypatch.setattr(pipeline, "SLICE_SECONDS", 0)
+    monkeypatch.setattr(pipeline.filling, "FILLED_TOGETHER", 1)
+    monkeypatch.setattr(pipeline.filling, "SLICE_SECONDS", 0)
     pipeline.execute(switching.start_filling(OTHER, queued=False).pk)
     assert similar(stranger, garments[0], model=OTHER).status_code == 400
 

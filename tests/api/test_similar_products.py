@@ -96,5 +96,5 @@ def test_it_costs_few_queries_however_many_pictures_and_leaves_no_trace(stranger
 
 
 def test_of_very_many_pictures_the_first_speak(stranger, shop, monkeypatch):
-    monkeypatch.setattr(services, "MOST_PICTURES", 1)
+    monkeypatch.setattr(services.likeness, "MOST_PICTURES", 1)
     assert references(stranger.get(URL))[0] == "P-3"

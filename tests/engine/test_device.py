@@ -10,6 +10,7 @@ import pytest
 
 from similarity.engine import Box, device
 from similarity.engine.device import (
+    ANY_UNITS,
     batch_size_on,
     fill,
     greedy_nms,
@@ -124,15 +125,16 @@ def test_a_device_that_is_not_there_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("flags", "precision"),
+    ("flags", "precision", "of_large_products"),
     [
-        ("fpu avx2 avx512_bf16 amx_tile amx_bf16", "bfloat16"),
-        ("fpu avx2 avx512_bf16", "float32"),  # without matrix units it is slower, not faster
-        (None, "float32"),
+        ("fpu avx2 avx512_bf16 amx_tile amx_bf16", "bfloat16", "bfloat16"),
+        ("fpu avx2 avx512_bf16", "float32", "bfloat16"),  # one crop is slower there, not faster
+        ("fpu avx2", "float32", "float32"),
+        (None, "float32", "float32"),
     ],
 )
-def test_bfloat16_is_picked_where_the_processor_has_matrix_units(
-    tmp_path, monkeypatch, flags, precision
+def test_bfloat16_is_picked_where_the_processor_has_units_for_it(
+    tmp_path, monkeypatch, flags, precision, of_large_products
 ):
     path = tmp_path / "cpuinfo"
     if flags:
@@ -140,6 +142,7 @@ def test_bfloat16_is_picked_where_the_processor_has_matrix_units(
     found = device._processor_flags.__wrapped__(path)
     monkeypatch.setattr(device, "_processor_flags", lambda: found)
     assert pick_precision("auto") == precision
+    assert pick_precision("auto", ANY_UNITS) == of_large_products
     assert pick_precision("float32") == "float32"
 
 

@@ -242,11 +242,13 @@ def test_a_checkpoint_that_lacks_one_tensor_is_refused(make, copied, picture):
         {"variant": "swin_b", "checkpoint": CHECKPOINT},
         {"box_threshold": 0.5},
         {"shorter_side": 320},
+        {"precision": "bfloat16"},
         {"config": {**TINY_DINO, "nheads": 4}},
     ],
 )
 def test_the_fingerprint_follows_what_changes_the_result(make, change):
-    assert make(**change).fingerprint != make().fingerprint
+    usual = {"precision": "float32"}
+    assert make(**usual | change).fingerprint != make(**usual).fingerprint
 
 
 def test_the_fingerprint_follows_the_checkpoint_and_the_vocabulary(make, copied):
@@ -304,7 +306,7 @@ def original(groundingdino_dir):
 
 def test_the_detectors_network_answers_as_the_librarys_own(make, original, picture):
     torch = pytest.importorskip("torch")
-    detector = make(prompt=["hat", "fur coat"])
+    detector = make(prompt=["hat", "fur coat"], precision="float32")
     canvas, _ = detector._canvas(picture)
     with torch.inference_mode():
         expected = original(torch.from_numpy(canvas)[None], captions=["hat. fur coat."])
@@ -313,6 +315,56 @@ def test_the_detectors_network_answers_as_the_librarys_own(make, original, pictu
     is_same &= np.isclose(boxes, expected["pred_boxes"][0], atol=1e-3).all(axis=1)
     # Of 900 queries, a few that are all but equally good may have changed places.
     assert is_same.mean() >= 0.99
+
+
+def test_features_in_bfloat16_are_those_of_single_precision(make, picture):
+    torch = pytest.importorskip("torch")
+    features = {}
+    for precision in ("float32", "bfloat16"):
+        detector = make(prompt=["hat"], precision=precision)
+        network = detector._network.get()
+        network.model.transformer.encoder.register_forward_hook(
+            lambda _m, _i, made, how=precision: features.update({how: made[0].clone()})
+        )
+        network.predict(detector._canvas(picture)[0])
+    like = torch.nn.functional.cosine_similarity(*features.values(), dim=-1)
+    assert not torch.equal(*features.values())
+    assert like.min() >= 0.999
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("activation", ["none", "relu", "gelu"])
+def test_a_packed_layer_gives_what_torchs_own_gives(precision, activation):
+    torch = pytest.importorskip("torch")
+    from similarity.engine.networks.packed import TOLERANCE, TYPES, PackedLinear
+
+    linear = torch.nn.Linear(40, 24).requires_grad_(False)
+    given = torch.randn(2, 9, 40)
+    after = {"none": torch.nn.Identity(), "relu": torch.nn.ReLU(), "gelu": torch.nn.GELU()}
+    found = PackedLinear(linear, precision, activation)(given)
+    assert found.dtype is (torch.float32 if activation == "none" else TYPES[precision])
+    torch.testing.assert_close(
+        found.float(), after[activation](linear(given)), atol=TOLERANCE[precision] / 2, rtol=0
+    )
+
+
+def test_where_nothing_can_be_packed_the_layers_stay(make, picture, monkeypatch, caplog):
+    torch = pytest.importorskip("torch")
+    from similarity.engine.networks import packed
+
+    def refuses(*_a):
+        raise NotImplementedError("No such operator here.")
+
+    monkeypatch.setattr(packed, "PackedLinear", refuses)
+    packed.is_possible.cache_clear()
+    try:
+        detector = make(precision="float32")
+        detector.detect(picture)
+    finally:
+        packed.is_possible.cache_clear()
+    assert "No such operator here." in caplog.text
+    backbone = detector._network.get().model.backbone
+    assert any(type(module) is torch.nn.Linear for module in backbone.modules())
 
 
 def test_the_text_is_encoded_once_and_its_encoder_let_go(make, original, picture):

@@ -55,14 +55,14 @@ def test_from_then_on_new_garments_are_described_by_both():
 
 def test_an_upload_that_is_on_its_way_when_a_filling_begins_is_described_by_both(monkeypatch):
     add_product("RED", "red")
-    write = pipeline._write
+    write = pipeline.uploads._write
 
     def fill_first(uploads):
         monkeypatch.undo()
         assert fill().state == Run.State.DONE
         return write(uploads)
 
-    monkeypatch.setattr(pipeline, "_write", fill_first)
+    monkeypatch.setattr(pipeline.uploads, "_write", fill_first)
     segment = add_photo(photo("green"))
     assert describers(segment) == {"colour", OTHER}
     assert segment.image.status == "ready"
@@ -92,8 +92,8 @@ def test_a_kept_embedder_that_is_no_longer_installed_keeps_no_upload():
 
 
 def test_a_filling_goes_on_where_it_was(monkeypatch):
-    monkeypatch.setattr(pipeline, "FILLED_TOGETHER", 2)
-    monkeypatch.setattr(pipeline, "SLICE_SECONDS", 0)
+    monkeypatch.setattr(pipeline.filling, "FILLED_TOGETHER", 2)
+    monkeypatch.setattr(pipeline.filling, "SLICE_SECONDS", 0)
     for colour in ("red", "green", "blue"):
         add_product(colour.upper(), colour)
     run = switching.start_filling(OTHER, queued=False)
@@ -108,7 +108,7 @@ def test_a_filling_goes_on_where_it_was(monkeypatch):
 
 
 def test_a_filling_lets_others_go_first(empty_queue, monkeypatch):
-    monkeypatch.setattr(pipeline, "FILLED_TOGETHER", 1)
+    monkeypatch.setattr(pipeline.filling, "FILLED_TOGETHER", 1)
     for colour in ("red", "green"):
         add_product(colour.upper(), colour)
     filling = switching.start_filling(OTHER, queued=False)
@@ -126,7 +126,7 @@ def test_a_filling_lets_others_go_first(empty_queue, monkeypatch):
 def test_a_filling_that_gave_way_is_put_into_the_queue_again(
     empty_queue, monkeypatch, django_capture_on_commit_callbacks
 ):
-    monkeypatch.setattr(pipeline, "SLICE_SECONDS", 0)
+    monkeypatch.setattr(pipeline.filling, "SLICE_SECONDS", 0)
     add_product("RED", "red")
     run = switching.start_filling(OTHER, queued=False)
     with django_capture_on_commit_callbacks(execute=True):
@@ -140,17 +140,17 @@ def test_a_filling_that_gave_way_is_put_into_the_queue_again(
 
 
 def test_a_cancelled_filling_stops_keeps_what_it_has_and_keeps_up_no_longer(monkeypatch):
-    monkeypatch.setattr(pipeline, "FILLED_TOGETHER", 1)
+    monkeypatch.setattr(pipeline.filling, "FILLED_TOGETHER", 1)
     for colour in ("red", "green", "blue"):
         add_product(colour.upper(), colour)
     run = switching.start_filling(OTHER, queued=False)
-    describe_by = pipeline._describe_by
+    describe_by = pipeline.filling._describe_by
 
     def cancelled_meanwhile(*arguments):
         describe_by(*arguments)
         switching.stop_filling(OTHER)
 
-    monkeypatch.setattr(pipeline, "_describe_by", cancelled_meanwhile)
+    monkeypatch.setattr(pipeline.filling, "_describe_by", cancelled_meanwhile)
     pipeline.execute(run.pk)
     run.refresh_from_db()
     assert run.state == Run.State.CANCELLED

@@ -22,7 +22,15 @@ from numpy.typing import NDArray
 from PIL.Image import Image, Resampling
 
 from similarity.engine.contracts import Box, Detection
-from similarity.engine.device import fill, pick_device, prepare_torch, read_tensors
+from similarity.engine.device import (
+    ANY_UNITS,
+    Precision,
+    fill,
+    pick_device,
+    pick_precision,
+    prepare_torch,
+    read_tensors,
+)
 from similarity.engine.errors import MissingWeights
 from similarity.engine.weights import Lazy, WeightsFile, digest, not_installed, sha256
 
@@ -152,6 +160,8 @@ class GroundingDinoDetector:
     Pictures are scaled, up or down, to `shorter_side`, or to `longer_side` if that is reached
     first. The published 800 by 1333 finds small things better and takes three times as long.
     A very tall or wide one would come out small: it is looked at as a whole and in parts.
+
+    `precision` is what a processor makes the features in; a GPU computes in single precision.
     """
 
     light: ClassVar[bool] = False
@@ -169,6 +179,7 @@ class GroundingDinoDetector:
         text_threshold: float = 0.25,
         nms_threshold: float = 0.7,
         device: str = "auto",
+        precision: Precision = "auto",
         shorter_side: int = 480,
         longer_side: int = 800,
     ) -> None:
@@ -182,6 +193,7 @@ class GroundingDinoDetector:
         self.text_threshold = text_threshold
         self.nms_threshold = nms_threshold
         self.device = device
+        self.precision = pick_precision(precision, ANY_UNITS)
         self.shorter_side = shorter_side
         self.longer_side = longer_side
         self._network = Lazy(self._load)
@@ -202,6 +214,7 @@ class GroundingDinoDetector:
             (self.box_threshold, self.text_threshold, self.nms_threshold),
             (self.shorter_side, self.longer_side),
             *map(sha256, files),
+            *(["bfloat16"] if self.precision == "bfloat16" else []),
         )
 
     def missing(self) -> list[str]:
@@ -268,7 +281,7 @@ class GroundingDinoDetector:
         from similarity.engine.networks.grounding import lighten
 
         with _without_warnings():
-            lighten(model.eval(), caption, device)
+            lighten(model.eval(), caption, device, self.precision)
         return _Network(
             model.to(device),
             caption,

@@ -14,15 +14,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from similarity.engine.networks.packed import PackedLinear, Precision, is_possible
+
 QUERIES_AT_ONCE = 512
 """Sampled together: what they need between two steps stays in the processor's cache."""
 
 
-def lighten(model: nn.Module, caption: str, device: torch.device) -> None:
+def lighten(
+    model: nn.Module, caption: str, device: torch.device, precision: Precision = "float32"
+) -> None:
     """Make the library's model answer one caption, with less work for each picture.
 
     The text encoder has its say once, and is let go: four hundred megabytes of a BERT-base.
-    On a GPU, where memory is quick, the library's own sampling stays.
+    On a GPU, where memory is quick, the library's own sampling stays. On a processor its linear
+    layers are packed, those of `_pack` in that precision.
     """
     from groundingdino.models.GroundingDINO.fuse_modules import BiMultiHeadAttention
     from groundingdino.models.GroundingDINO.ms_deform_attn import MultiScaleDeformableAttention
@@ -38,6 +43,37 @@ def lighten(model: nn.Module, caption: str, device: torch.device) -> None:
         if getattr(parent, "activation", None) is functional.relu:
             parent.activation = torch.relu_  # type: ignore[assignment]  # 65 MB less to write
     model.requires_grad_(False)
+    if device.type == "cpu" and is_possible("float32") and is_possible(precision):
+        _pack(model, precision)
+
+
+def _pack(model: Any, precision: Precision) -> None:
+    """Pack the linear layers, but for those of modules that use their weights themselves.
+
+    What features are made of, the feed-forward layers and the backbone's attention, is computed in
+    `precision`; where to look, scores and boxes in single precision.
+    """
+    backbone = set(model.backbone.modules())
+    for parent in list(model.modules()):
+        if isinstance(parent, TextFusion | nn.MultiheadAttention):
+            continue
+        _pack_feed_forward(parent, precision)
+        for name, child in list(parent.named_children()):
+            if type(child) is nn.Linear:
+                how = precision if parent in backbone else "float32"
+                setattr(parent, name, PackedLinear(child, how))
+
+
+def _pack_feed_forward(parent: Any, precision: Precision) -> None:
+    """Pack a pair of linear layers with an activation between, as Swin and the transformer do."""
+    if isinstance(getattr(parent, "act", None), nn.GELU):
+        parent.fc1 = PackedLinear(parent.fc1, precision, "gelu")
+        parent.act = nn.Identity()
+        parent.fc2 = PackedLinear(parent.fc2, precision)
+    elif getattr(parent, "activation", None) is torch.relu_:
+        parent.linear1 = PackedLinear(parent.linear1, precision, "relu")
+        parent.activation = nn.Identity()
+        parent.linear2 = PackedLinear(parent.linear2, precision)
 
 
 class FixedText(nn.Module):

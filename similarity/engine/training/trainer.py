@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Dataset
 
-from similarity.engine.device import channels_last, pick_device, pick_precision
+from similarity.engine.device import ANY_UNITS, channels_last, pick_device, pick_precision
 from similarity.engine.errors import WrongWeights
 
 WEIGHT_DECAY = 0.05
@@ -188,7 +188,7 @@ def quickly(place: torch.device) -> torch.autocast:
     For a network alone: losses of what it gives want single precision.
     """
     on_gpu = place.type == "cuda" and torch.cuda.is_bf16_supported()
-    on_cpu = place.type == "cpu" and pick_precision() == "bfloat16"
+    on_cpu = place.type == "cpu" and pick_precision(units=ANY_UNITS) == "bfloat16"
     return torch.autocast(place.type, torch.bfloat16, enabled=on_gpu or on_cpu)
 
 
