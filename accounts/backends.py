@@ -78,6 +78,12 @@ def attempted_name(request: HttpRequest, credentials: Mapping[str, Any] | None) 
     return str((credentials or {}).get("username") or "").strip().lower()[:255]
 
 
+def forget_attempts(sender: Any, instance: User, **_: Any) -> None:
+    """After an account is deleted: failed sign-ins tell of it no more (a signal's receiver)."""
+    names = {instance.get_username().lower(), instance.email.lower()} - {""}
+    AccessAttempt.objects.filter(username__in=names).delete()
+
+
 def seconds_locked(request: HttpRequest, credentials: Mapping[str, Any] | None) -> float:
     """How long a name that has failed too often has to wait, from that address."""
     attempts = AccessAttempt.objects.filter(

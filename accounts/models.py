@@ -32,6 +32,19 @@ class User(AbstractUser):
         return self.email if self.supabase_id and self.email else self.get_username()
 
 
+class Departure(models.Model):
+    """Somebody who has deleted their account, and with it that at Supabase.
+
+    The access tokens that they had are good by themselves for a while; none makes a new account.
+    """
+
+    supabase_id = models.UUIDField("Supabase id", primary_key=True)
+    at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+    def __str__(self) -> str:
+        return str(self.supabase_id)
+
+
 MAX_RESULTS = 100
 """More results than that no search gives."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import authenticate, update_session_auth_hash
 from django.contrib.auth.forms import PasswordResetForm
 from django.contrib.auth.models import AnonymousUser
@@ -133,3 +135,8 @@ def delete_account(user: User, password: str) -> None:
     chosen.forget(user)
     with transaction.atomic():
         user.delete()
+
+
+def sweep() -> None:
+    """Delete the pages' sessions that have expired."""
+    import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()

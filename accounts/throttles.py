@@ -8,7 +8,7 @@ no lock. What must hold, failed sign-ins, is counted in the database by django-a
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 from django.conf import settings
@@ -17,17 +17,25 @@ from rest_framework.throttling import BaseThrottle, SimpleRateThrottle
 
 from accounts.models import ApiKey
 
+NETWORK = 64
+"""Bits of an IPv6 address that say whose it is; with the others their owner does as they like."""
+
 
 def address_of(request: HttpRequest) -> str | None:
     """The address that a request comes from, past so many proxies as are our own (PROXIES).
 
+    Of an IPv6 address it is the first of its /64: nobody gets new tries by another of their own.
     None where there is none, as behind a socket of this machine: a database may take addresses
     alone, and nothing else, where they are kept.
     """
     try:
-        return str(ip_address(str(BaseThrottle().get_ident(request))))  # type: ignore[arg-type]
+        address = ip_address(str(BaseThrottle().get_ident(request)))  # type: ignore[arg-type]
     except ValueError:
         return None
+    if isinstance(address, IPv6Address):
+        network = IPv6Network((int(address), NETWORK), strict=False)
+        return str(address.ipv4_mapped or network.network_address)
+    return str(address)
 
 
 def asker_of(request: Any) -> tuple[str, str]:

@@ -29,6 +29,7 @@ from catalog.bulk import MOST as MOST_EDITED
 from catalog.bulk import Change, edit
 from catalog.models import (
     Category,
+    FormerReference,
     Lookalike,
     OriginalImage,
     PictureQuality,
@@ -137,7 +138,7 @@ class Pictured(ModelAdmin):
         They are counted, not listed: a product may have been the result of many searches.
         """
         _, counts, lacking, protected = super().get_deleted_objects(objs, request)
-        known = (Segment, PictureQuality, Lookalike)
+        known = (Segment, PictureQuality, Lookalike, FormerReference)
         lacking -= {str(model._meta.verbose_name) for model in known}
         return [str(row) for row in objs], counts, lacking, protected
 
@@ -243,6 +244,18 @@ class ImageInline(TabularInline):
     @admin.display(description="status")
     def state(self, image: OriginalImage) -> SafeString:
         return badge(image.status, image.get_status_display())
+
+
+class FormerReferenceInline(TabularInline):
+    """References of products that were merged into this one; deleting one sets it free."""
+
+    model = FormerReference
+    fields = readonly_fields = ("reference",)
+    extra = 0
+    verbose_name_plural = "Also known as"
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
 
 
 class ChangeForm(forms.Form):
@@ -379,6 +392,10 @@ class ProductAdmin(Pictured):
         entries = LogEntry.objects.get_for_object(product) if product else ()
         own = {"entries": entries[: self.MOST_ENTRIES]}
         return super().history_view(request, object_id, {**own, **(extra_context or {})})
+
+    def get_inlines(self, request: HttpRequest, obj: Product | None = None) -> Any:
+        merged = obj is not None and obj.former_references.exists()
+        return (*self.inlines, FormerReferenceInline) if merged else self.inlines
 
     MOST_ENTRIES = 100
 

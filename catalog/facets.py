@@ -1,8 +1,9 @@
 """How many products each further choice would leave: the counts beside a search's results.
 
 Likeness ranks and leaves nothing out, so what a search matches are all products that pass its
-filters. A value's count is of those that pass all filters *but the facet's own*: somebody who has
-chosen one brand still sees what the other brands have. Algolia calls that disjunctive faceting:
+filters, without those that it is told to keep out. A value's count is of those that pass all
+filters *but the facet's own*: somebody who has chosen one brand still sees what the other brands
+have. Algolia calls that disjunctive faceting:
 https://www.algolia.com/doc/guides/managing-results/refine-results/faceting/#conjunctive-and-disjunctive-faceting
 """
 
@@ -10,14 +11,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from django.core.cache import cache
-from django.db.models import Case, Count, IntegerField, Model, QuerySet, Value, When
+from django.db.models import (
+    BigIntegerField,
+    Case,
+    CharField,
+    Count,
+    F,
+    Model,
+    QuerySet,
+    Value,
+    When,
+)
+from django.db.models.functions import Cast
 from django.utils.translation import gettext_lazy as _
 
 from catalog.filters import passing
@@ -84,22 +97,35 @@ class Facets:
         return max(sum(value.count for value in facet) for facet in facets)
 
 
-def count(filters: Mapping[str, Any]) -> Facets:
-    """Counts of products under filters that were validated before.
+@dataclass(frozen=True, slots=True)
+class KeptOut:
+    """Products that a search never shows, whatever passes its filters; by their keys."""
 
-    Twelve queries. Counts of many products are kept for a minute, since they take a while.
+    always: frozenset[int] = frozenset()
+    in_own_category: frozenset[int] = frozenset()
+    """Those that it would not show if it asked for their category."""
+
+
+NOTHING = KeptOut()
+
+
+def count(filters: Mapping[str, Any], kept_out: KeptOut = NOTHING) -> Facets:
+    """Counts of products under filters that were validated before, as many as would be found.
+
+    Two queries. Counts of many products are kept for a minute, since they take a while.
     """
-    told = json.dumps(filters, sort_keys=True, default=str)
+    out = [sorted(kept_out.always), sorted(kept_out.in_own_category)]
+    told = json.dumps([filters, out], sort_keys=True, default=str)
     key = f"facets-{hashlib.sha256(told.encode()).hexdigest()}"
     found: Facets | None = cache.get(key)
     if found is None:
-        found = _count(filters)
+        found = _count(filters, kept_out)
         if found.counted > MANY:
             cache.set(key, found, KEPT_SECONDS)
     return found
 
 
-def without_each(filters: Mapping[str, Any]) -> dict[str, int]:
+def without_each(filters: Mapping[str, Any], kept_out: KeptOut = NOTHING) -> dict[str, int]:
     """How many products would pass if one filter were taken back, by its name: what to try where
     nothing is left. The two ends of a price are one filter, named "price".
     """
@@ -107,29 +133,51 @@ def without_each(filters: Mapping[str, Any]) -> dict[str, int]:
     if "price" in groups:
         groups["price"] = set(PRICES)
     return {
-        name: _passing({key: filters[key] for key in filters if key not in own}).count()
+        name: _passing(
+            {key: filters[key] for key in filters if key not in own}, kept_out.always
+        ).count()
         for name, own in groups.items()
     }
 
 
-def _count(filters: Mapping[str, Any]) -> Facets:
-    def others(*own: str) -> QuerySet[Product]:
-        return _passing({name: value for name, value in filters.items() if name not in own})
+def _count(filters: Mapping[str, Any], kept_out: KeptOut) -> Facets:
+    def others(*own: str, without: frozenset[int] = kept_out.always) -> QuerySet[Product]:
+        return _passing(
+            {name: value for name, value in filters.items() if name not in own}, without
+        )
 
+    found = _Counted(
+        [
+            _plain(others("brand"), "brand"),
+            _plain(others("season"), "season"),
+            _plain(others("sale_status"), "sale_status"),
+            _grouped("in_stock", others("in_stock").exclude(**SOLD_OUT), text=F("sale_status")),
+            _colours(others("colour")),
+            _keyed(others("category", without=kept_out.always | kept_out.in_own_category)),
+            _linked(others("tag"), Product.tags.through, Tag),
+            _linked(others("size"), Product.sizes.through, Size),
+            _bands(others(*PRICES)),
+        ]
+    )
     return Facets(
-        category=_categories(others("category")),
-        brand=_plain(others("brand"), "brand"),
-        season=_plain(others("season"), "season", dict(Product.Season.choices)),
-        colour=_colours(others("colour")),
-        tag=_linked(others("tag"), Product.tags.through, Tag),
-        size=_linked(others("size"), Product.sizes.through, Size),
-        sale_status=_plain(others("sale_status"), "sale_status", dict(Product.SaleStatus.choices)),
-        in_stock=_in_stock(others("in_stock")),
-        price=_bands(others(*PRICES)),
+        category=found.named("category"),
+        brand=found.told("brand"),
+        season=found.told("season", dict(Product.Season.choices)),
+        colour=found.told("colour", dict(SegmentColour.Name.choices)),
+        tag=found.named("tag"),
+        size=found.named("size"),
+        sale_status=found.told("sale_status", dict(Product.SaleStatus.choices)),
+        in_stock=found.whole("in_stock", FacetValue("true", _("In stock"), 0)),
+        price=found.bands("price"),
     )
 
 
-def _passing(filters: Mapping[str, Any]) -> QuerySet[Product]:
+SOLD_OUT = {"sale_status": Product.SaleStatus.SOLD_OUT}
+
+
+def _passing(
+    filters: Mapping[str, Any], without: Collection[int] = frozenset()
+) -> QuerySet[Product]:
     """The products that pass, each once, so that what is joined later is not counted twice."""
     products = Product.objects.order_by()
     if filters:
@@ -137,63 +185,114 @@ def _passing(filters: Mapping[str, Any]) -> QuerySet[Product]:
     if colours := filters.get("colour"):
         rows = SegmentColour.objects.prominent(colours).filter(findable("segment__")).order_by()
         products = products.filter(pk__in=rows.values("segment__image__product"))
-    return products
+    return products.exclude(pk__in=sorted(without)) if without else products
 
 
-def _plain(
-    products: QuerySet[Product], column: str, names: Mapping[str, StrOrPromise] | None = None
-) -> list[FacetValue]:
-    rows = products.exclude(**{column: ""}).values_list(column)
-    return _most((value, (names or {}).get(value, value), n) for value, n in _counted(rows))
+# --- What is asked of the database, all facets in one query -----------------------------------
+
+Rows = QuerySet[Any, Any]
+"""Of one facet: its name, a value as a text or as a key, and the products that have it."""
+
+NO_TEXT = Cast(Value(None), CharField())
+NO_KEY = Cast(Value(None), BigIntegerField())
 
 
-def _categories(products: QuerySet[Product]) -> list[FacetValue]:
-    counts = dict(_counted(products.exclude(category=None).values_list("category")))
-    found = Category.objects.in_bulk(list(counts))
-    return _most((found[pk].slug, found[pk].name, n) for pk, n in counts.items() if pk in found)
+def _grouped(
+    facet: str,
+    products: QuerySet[Any],
+    *,
+    text: Any = NO_TEXT,
+    key: Any = NO_KEY,
+    number: Any = None,
+) -> Rows:
+    told = products.annotate(facet=Value(facet, CharField()), text=text, key=key)
+    counted = told.values_list("facet", "text", "key")
+    rows: Rows = counted.annotate(number=Count("pk") if number is None else number)
+    return rows
 
 
-def _linked(
-    products: QuerySet[Product], links: type[Model], named: type[Tag | Size]
-) -> list[FacetValue]:
-    """Names that products are linked to, through the table of those links."""
+def _plain(products: QuerySet[Product], column: str) -> Rows:
+    return _grouped(column, products.exclude(**{column: ""}), text=F(column))
+
+
+def _keyed(products: QuerySet[Product]) -> Rows:
+    return _grouped("category", products.exclude(category=None), key=F("category_id"))
+
+
+def _linked(products: QuerySet[Product], links: type[Model], named: type[Tag | Size]) -> Rows:
+    """What products are linked to, through the table of those links."""
     rows = links._default_manager.order_by()
     if products.query.where:
         rows = rows.filter(product__in=products.values("pk"))
-    counts = dict(_counted(rows.values_list(str(named._meta.model_name))))
-    names = dict(named._default_manager.filter(pk__in=list(counts)).values_list("pk", "name"))
-    return _most((names[pk], names[pk], n) for pk, n in counts.items() if pk in names)
+    facet = str(named._meta.model_name)
+    return _grouped(facet, rows, key=F(f"{facet}_id"))
 
 
-def _in_stock(products: QuerySet[Product]) -> list[FacetValue]:
-    number = products.exclude(sale_status=Product.SaleStatus.SOLD_OUT).count()
-    return [FacetValue("true", _("In stock"), number)] if number else []
-
-
-def _colours(products: QuerySet[Product]) -> list[FacetValue]:
+def _colours(products: QuerySet[Product]) -> Rows:
     rows = SegmentColour.objects.prominent(SegmentColour.Name).filter(findable("segment__"))
-    rows = rows.order_by()
+    rows = rows.order_by().filter(segment__image__product__isnull=False)
     if products.query.where:
         rows = rows.filter(segment__image__product__in=products.values("pk"))
     number = Count("segment__image__product", distinct=True)
-    counts = rows.values_list("colour").annotate(number=number)
-    names = dict(SegmentColour.Name.choices)
-    return _most((value, names.get(value, value), n) for value, n in counts if n)
+    return _grouped("colour", rows, text=F("colour"), number=number)
 
 
-def _bands(products: QuerySet[Product]) -> list[PriceBand]:
-    ends = [(low, high - CENT) for low, high in pairwise(PRICE_EDGES)]
-    bands: list[tuple[Decimal, Decimal | None]] = [*ends, (PRICE_EDGES[-1], None)]
+def _bands(products: QuerySet[Product]) -> Rows:
     below = [When(price__lt=high, then=Value(i)) for i, high in enumerate(PRICE_EDGES[1:])]
-    band = Case(*below, default=Value(len(below)), output_field=IntegerField())
-    rows = products.exclude(price=None).annotate(band=band).values_list("band")
-    counts = dict(_counted(rows))
-    return [PriceBand(*ends, counts[i]) for i, ends in enumerate(bands) if i in counts]
+    band = Case(*below, default=Value(len(below)), output_field=BigIntegerField())
+    return _grouped("price", products.exclude(price=None), key=band)
 
 
-def _counted(rows: QuerySet[Any, Any]) -> Iterable[tuple[Any, int]]:
-    counted: Iterable[tuple[Any, int]] = rows.annotate(number=Count("pk"))
-    return counted
+class _Counted:
+    """The counts of all facets, and the names of what stands there by its key."""
+
+    def __init__(self, facets: Sequence[Rows]) -> None:
+        first, *others = facets
+        self._found: defaultdict[str, dict[Any, int]] = defaultdict(dict)
+        for facet, text, key, number in first.union(*others, all=True):
+            self._found[facet][key if text is None else text] = number
+        self._names = self._named()
+
+    def _named(self) -> dict[tuple[str, int], tuple[str, str]]:
+        """What each key is filtered by and called."""
+        first, *others = (
+            model._default_manager.filter(pk__in=list(self._found[facet]))
+            .order_by()
+            .annotate(facet=Value(facet, CharField()))
+            .values_list("facet", "pk", value, "name")
+            for facet, model, value in NAMED
+        )
+        rows = first.union(*others, all=True)
+        return {(facet, key): (value, name) for facet, key, value, name in rows}
+
+    def told(self, facet: str, names: Mapping[str, StrOrPromise] | None = None) -> list[FacetValue]:
+        """A facet of texts, which may be called otherwise."""
+        counts = self._found[facet].items()
+        return _most((value, (names or {}).get(value, value), n) for value, n in counts)
+
+    def named(self, facet: str) -> list[FacetValue]:
+        """A facet of keys."""
+        counts = ((self._names.get((facet, key)), n) for key, n in self._found[facet].items())
+        return _most((*known, n) for known, n in counts if known is not None)
+
+    def whole(self, facet: str, value: FacetValue) -> list[FacetValue]:
+        """A facet of one value, which all of its products have; none where there are none."""
+        number = sum(self._found[facet].values())
+        return [replace(value, count=number)] if number else []
+
+    def bands(self, facet: str) -> list[PriceBand]:
+        ends = [(low, high - CENT) for low, high in pairwise(PRICE_EDGES)]
+        bands: list[tuple[Decimal, Decimal | None]] = [*ends, (PRICE_EDGES[-1], None)]
+        counts = self._found[facet]
+        return [PriceBand(*ends, counts[i]) for i, ends in enumerate(bands) if i in counts]
+
+
+NAMED: tuple[tuple[str, type[Model], str], ...] = (
+    ("category", Category, "slug"),
+    ("tag", Tag, "name"),
+    ("size", Size, "name"),
+)
+"""Facets whose values are rows of a table, and the column that they are filtered by."""
 
 
 def _most(values: Iterable[tuple[str, StrOrPromise, int]]) -> list[FacetValue]:

@@ -37,7 +37,7 @@ def merge(pair: Lookalike, keep: OriginalImage, by: User | None) -> OriginalImag
     [other] = images.values()
     if None not in {kept.product_id, other.product_id} and kept.product_id != other.product_id:
         raise CannotDecide(
-            f"They show two products, {kept.product} and {other.product}. Move one picture first."
+            f"They show two products, {kept.product} and {other.product}. Merge the products first."
         )
     if kept.product_id is None:
         kept.product_id, kept.position = other.product_id, other.position

@@ -8,6 +8,7 @@ from math import ceil, floor
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
@@ -149,6 +150,26 @@ class Product(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.reference})"
+
+    def clean(self) -> None:
+        """A reference that leads to another product is no new one's."""
+        former = FormerReference.objects.filter(reference=self.reference)
+        if known := former.select_related("product").first():
+            sentence = f"{self.reference} was merged into {known.product.reference}: use that."
+            raise ValidationError({"reference": sentence})
+
+
+class FormerReference(models.Model):
+    """The reference of a product that was found to be another: it leads to that one now."""
+
+    reference = models.CharField(max_length=100, unique=True)
+    product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="former_references")
+
+    class Meta:
+        ordering = ["reference"]
+
+    def __str__(self) -> str:
+        return self.reference
 
 
 def original_path(image: OriginalImage, filename: str) -> str:

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from rest_framework.reverse import reverse
 
 from catalog.models import Category, OriginalImage, Product, Segment, SegmentColour
-from catalog.services import save_product
+from catalog.services import products_called, save_product
 
 BOX = {
     "type": "array",
@@ -190,11 +190,26 @@ class SegmentSerializer(serializers.ModelSerializer[Segment]):
         return list(segment.box)
 
 
+class ProductField(serializers.SlugRelatedField[Product]):
+    """A product by its reference, or by one that it got when another was merged into it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        if not kwargs.get("read_only"):
+            kwargs.setdefault("queryset", Product.objects.all())
+        super().__init__(slug_field="reference", **kwargs)
+
+    def to_internal_value(self, data: Any) -> Product:
+        try:
+            return super().to_internal_value(data)
+        except serializers.ValidationError:
+            if not isinstance(data, str) or not (found := products_called([data])):
+                raise
+            return Product.objects.get(pk=found[data])
+
+
 class ImageSerializer(serializers.ModelSerializer[OriginalImage]):
     id = serializers.CharField(source="identifier", read_only=True)
-    product = serializers.SlugRelatedField(
-        slug_field="reference", queryset=Product.objects.all(), allow_null=True, required=False
-    )
+    product = ProductField(allow_null=True, required=False)
     file = LinkField("image-file", "identifier")
     link = LinkField("image-detail", "identifier")
     possible_duplicate_of = serializers.SerializerMethodField()

@@ -16,6 +16,7 @@ from accounts.models import User
 from catalog import word_index
 from catalog.models import (
     Category,
+    FormerReference,
     MergedPicture,
     OriginalImage,
     Product,
@@ -256,6 +257,17 @@ def save_product(
         if sizes or (sizes is not None and not is_new):
             product.sizes.set(named(Size, sizes))
     return product
+
+
+def products_called(references: Iterable[str]) -> dict[str, int]:
+    """The keys of products by reference; one that was merged into another is that one's."""
+    wanted = set(references)
+    own = Product.objects.filter(reference__in=wanted).order_by()
+    found = dict(own.values_list("reference", "pk"))
+    if lacking := wanted - found.keys():
+        former = FormerReference.objects.filter(reference__in=lacking).order_by()
+        found |= dict(former.values_list("reference", "product"))
+    return found
 
 
 def category_named(name: str) -> Category | None:

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.db.models import Count, Prefetch, QuerySet
-from django.http import FileResponse, HttpResponseBase
+from django.http import FileResponse, Http404, HttpResponseBase
 from django.utils.cache import get_conditional_response, patch_cache_control
 from django.utils.http import quote_etag
 from drf_spectacular.types import OpenApiTypes
@@ -17,11 +17,12 @@ from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, NotFound, ValidationError
 from rest_framework.fields import BooleanField
 from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.serializers import BaseSerializer
 
 from catalog.filters import ImageFilter, ProductListFilter, SegmentFilter
-from catalog.models import Category, OriginalImage, Product, Segment
+from catalog.models import Category, FormerReference, OriginalImage, Product, Segment
 from catalog.pictures import WIDTHS, Pixels, framed, open_picture
 from catalog.serializers import (
     CategorySerializer,
@@ -137,6 +138,18 @@ class ProductViewSet(viewsets.ModelViewSet[Product]):
             return products
         images = OriginalImage.objects.order_by("position", "pk")
         return products.prefetch_related(Prefetch("images", images))
+
+    def get_object(self) -> Product:
+        """By a former reference, too, for whoever only looks: changes go by its own."""
+        try:
+            return super().get_object()
+        except Http404:
+            former = FormerReference.objects.filter(reference=self.kwargs["reference"])
+            found = former.values_list("product__reference", flat=True).first()
+            if found is None or self.request.method not in SAFE_METHODS:
+                raise
+        self.kwargs["reference"] = found
+        return super().get_object()
 
     def get_serializer_class(self) -> type[BaseSerializer[Product]]:
         return ProductSerializer if self.action == "list" else ProductDetailSerializer

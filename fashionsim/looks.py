@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import MAX_RESULTS
 from catalog.models import OriginalImage, Product, Segment
 from fashionsim import narrowing, sizes
-from similarity import golden, results, serving
+from similarity import golden, results, rules, serving
 from similarity.indexing import Neighbour
 from similarity.models import GoldenSet, Query, Run
 from similarity.serializers import LONGEST_TEXT
@@ -414,9 +414,10 @@ def _narrowing(run: Run, filters: dict[str, Any], *, counts: bool) -> dict[str, 
     """What narrows the results of a search that has any, or had before it was narrowed."""
     if run.state != Run.State.DONE:
         return {}
-    offered = narrowing.narrowing(filters, counts=counts)
+    kept_out = rules.kept_out(filters, run.segment)
+    offered = narrowing.narrowing(filters, kept_out, counts=counts)
     if filters and not run.ranking:
-        offered["ways_out"] = narrowing.ways_out(filters, counts=counts)
+        offered["ways_out"] = narrowing.ways_out(filters, kept_out, counts=counts)
     return offered
 
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from catalog import facets
-from catalog.facets import PRICES, FacetValue, PriceBand
+from catalog.facets import PRICES, FacetValue, KeptOut, PriceBand
 from catalog.models import Category, Product, SegmentColour
 from fashionsim import sizes
 
@@ -126,13 +126,13 @@ def fields(filters: Filters) -> Iterator[Field]:
             yield name, _plain(value)
 
 
-def narrowing(filters: Filters, *, counts: bool) -> dict[str, Any]:
+def narrowing(filters: Filters, kept_out: KeptOut, *, counts: bool) -> dict[str, Any]:
     """What the page offers to narrow results by, under the filters that there are.
 
     Without `counts` it says nothing of how many there are: what is found by words alone is less
     than what passes the filters.
     """
-    counted = facets.count(filters)
+    counted = facets.count(filters, kept_out)
     offered: dict[str, list[FacetValue]] = {name: getattr(counted, name) for name in LISTS}
     offered["size"] = sorted(offered["size"], key=lambda size: sizes.order(str(size.name)))
     names = {name: {item.value: item.name for item in values} for name, values in offered.items()}
@@ -154,9 +154,9 @@ def narrowing(filters: Filters, *, counts: bool) -> dict[str, Any]:
     }
 
 
-def ways_out(filters: Filters, *, counts: bool) -> list[WayOut]:
+def ways_out(filters: Filters, kept_out: KeptOut, *, counts: bool) -> list[WayOut]:
     """Filters to take back where nothing passes them all: those that leave most come first."""
-    left = facets.without_each(filters)
+    left = facets.without_each(filters, kept_out)
     ranked = sorted(left, key=lambda name: -left[name])
     return [
         WayOut(

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.services import preferences_of
-from catalog.models import Product
+from catalog.services import products_called
 from shop.models import ShopperEvent
 from similarity.errors import Refused
 from similarity.models import Run
@@ -74,7 +74,7 @@ def record(sent: Mapping[int, Mapping[str, Any]], person: User | None) -> Noted:
         person, searches = None, {}
     else:
         searches = _searches(sent.values(), person)
-    products = _products(sent.values())
+    products = products_called(item["product"] for item in sent.values())
     rows: dict[uuid.UUID, ShopperEvent] = {}
     for place, item in sent.items():
         try:
@@ -118,11 +118,6 @@ def _row(
         person=person,
         at=min(at, now),
     )
-
-
-def _products(items: Any) -> dict[str, int]:
-    known = Product.objects.filter(reference__in={item["product"] for item in items}).order_by()
-    return dict(known.values_list("reference", "pk"))
 
 
 def _searches(items: Any, person: User | None) -> dict[uuid.UUID, Run]:

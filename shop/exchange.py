@@ -32,6 +32,7 @@ from django_q.tasks import async_task
 from accounts import audit
 from accounts.models import User
 from catalog.models import OriginalImage, Product
+from catalog.services import products_called
 from shop import services, sheets
 from shop.archives import Archive, BadArchive
 from shop.models import ImportJob, ImportProblem
@@ -319,7 +320,11 @@ class Rows:
         """The rows that have not been looked at yet."""
         rows = self._read()
         places = {name.strip(): place for place, name in enumerate(next(rows, []))}
-        chosen = {ours: places[theirs] for ours, theirs in self.job.columns.items()}
+        chosen = {  # in our order: some databases keep none
+            name: places[self.job.columns[name]]
+            for name in sheets.COLUMNS
+            if name in self.job.columns
+        }
         for number, row in enumerate(rows, start=2):
             # Spreadsheets leave out empty cells at a row's end.
             cells = {name: row[place] if place < len(row) else "" for name, place in chosen.items()}
@@ -427,6 +432,7 @@ def _refuse_bad_values(reference: str, details: dict[str, Any], known: Product |
         if name in details or known is not None:
             setattr(product, name, details.get(name, getattr(known, name, None)))
     product.clean_fields(exclude={"category"})
+    product.clean()
     if len(details.get("category", "")) > LONGEST_CATEGORY:
         raise BadCell(f"category: it has more than {LONGEST_CATEGORY} characters.")
 
@@ -482,7 +488,9 @@ class Photos:
         """What photos would be of; while the job is running, they go in."""
         outcome = Outcome()
         names = {name for _, path in batch for name in named_by(path)}
-        products = {row.reference: row for row in Product.objects.filter(reference__in=names)}
+        keys = products_called(names)
+        rows = Product.objects.in_bulk(keys.values())
+        products = {name: rows[key] for name, key in keys.items()}
         for number, path in batch:
             try:
                 self._take(number, path, products, outcome)

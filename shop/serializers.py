@@ -19,7 +19,14 @@ from shop.models import Import, ShopperEvent
 from shop.services import SHOWN_FAILURES, Listed
 from similarity.engine.errors import BadImage
 from similarity.intake import take_in
-from similarity.serializers import Photo, PhotoField, ShortListField, UploadSerializer, photo_bytes
+from similarity.serializers import (
+    Photo,
+    PhotoField,
+    ShortListField,
+    SimilarSerializer,
+    UploadSerializer,
+    photo_bytes,
+)
 
 MOST_PRODUCTS = 1000
 """In one batch."""
@@ -253,6 +260,12 @@ class EventSerializer(serializers.Serializer[Any]):
     )
     at = serializers.DateTimeField(
         required=False, help_text="If it was not just now; as long ago as the shop keeps events."
+    )
+
+
+class SimilarProductsSerializer(SimilarSerializer):
+    events = serializers.BooleanField(
+        help_text="Whether this shop notes what is done with these: events may be sent."
     )
 
 

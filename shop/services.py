@@ -263,3 +263,13 @@ def summary(item: Import) -> dict[str, Any]:
         "created_at": item.created_at.isoformat(),
         "finished_at": item.finished_at and item.finished_at.isoformat(),
     }
+
+
+def imports_of(person: User) -> tuple[str, list[dict[str, Any]]]:
+    """All imports that a person has asked for, for them to take away: a file's name, and its rows.
+
+    What came in with them is the shop's, and stays there.
+    """
+    asked = ("id", "kind", "created_at", "finished_at")
+    rows = [*person.imports.values(*asked), *person.import_jobs.values(*asked, "name", "state")]
+    return "imports.json", sorted(rows, key=lambda row: row["created_at"])

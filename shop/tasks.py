@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from accounts import idempotency
+from accounts import services as accounts
 from accounts.models import User
 from shop import events, exchange, services, webhooks
 
@@ -36,10 +37,16 @@ def events_of(sender: Any, person: User, **_: Any) -> tuple[str, list[dict[str, 
     return events.of_person(person)
 
 
+def imports_of(sender: Any, person: User, **_: Any) -> tuple[str, list[dict[str, Any]]]:
+    """What a person has brought in, the same (a signal's receiver)."""
+    return services.imports_of(person)
+
+
 def sweep(sender: Any, **_: Any) -> None:
     """Every few seconds: what was lost, is due, or has expired (a signal's receiver)."""
     services.finish_imports()
     webhooks.sweep()
     idempotency.sweep()
+    accounts.sweep()
     events.sweep()
     exchange.sweep()

@@ -38,6 +38,7 @@ from shop.serializers import (
     ProductOutcomeSerializer,
     ProductPutFormSerializer,
     ProductPutSerializer,
+    SimilarProductsSerializer,
     field_errors,
     is_file,
     taken_in,
@@ -47,7 +48,7 @@ from similarity import results
 from similarity import services as similarity
 from similarity.engine.errors import EngineError
 from similarity.errors import Refused
-from similarity.serializers import SimilarRequestSerializer, SimilarSerializer
+from similarity.serializers import SimilarRequestSerializer
 
 logger = logging.getLogger("shop.views")
 
@@ -148,7 +149,9 @@ class ProductViewSet(Idempotent, CatalogProductViewSet):
     }
 
     @extend_schema(
-        parameters=[SimilarRequestSerializer], responses=SimilarSerializer, filters=False
+        parameters=[SimilarRequestSerializer],
+        responses=SimilarProductsSerializer,
+        filters=False,
     )
     @action(
         detail=True,
@@ -162,8 +165,9 @@ class ProductViewSet(Idempotent, CatalogProductViewSet):
         filters = PARAMETERS.run_validation(request.query_params)
         limit = filters.pop("limit")
         found = similarity.similar_products(self.get_object(), limit=limit, filters=filters)
-        answer = SimilarSerializer(
-            {"results": results.read(found)}, context=self.get_serializer_context()
+        answer = SimilarProductsSerializer(
+            {"results": results.read(found), "events": settings.EVENTS},
+            context=self.get_serializer_context(),
         )
         return Response(answer.data)
 

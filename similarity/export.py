@@ -37,6 +37,7 @@ def export(person: User) -> IO[bytes]:
         _write(archive, "searches.json", list(_searches(person)))
         _write(archive, "uploads.json", list(_uploads(person)))
         _write(archive, "enquiries.json", list(_enquiries(person)))
+        _write(archive, "saved_views.json", list(_saved_views(person)))
         answers: list[Any] = exported.send(sender=User, person=person)
         for _, (name, rows) in answers:
             _write(archive, name, rows)
@@ -91,3 +92,8 @@ def _enquiries(person: User) -> Iterator[dict[str, Any]]:
     rows = person.enquiries.order_by("pk").values("email", "text", "created_at", "answered_at")
     for enquiry in rows:
         yield dict(enquiry)
+
+
+def _saved_views(person: User) -> Iterator[dict[str, Any]]:
+    for view in person.saved_views.order_by("page", "name").values("page", "name", "query"):
+        yield dict(view)

@@ -12,8 +12,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
+from catalog.facets import KeptOut
 from catalog.models import Category, Product, ProductWord, Segment, SegmentColour
 from similarity import indexing, prototypes
 from similarity.engine import Vectors
@@ -77,6 +78,24 @@ def for_product(filters: Mapping[str, Any], product: int | None) -> Ruling:
     return _combined(list(rules.values_list("action", "product")))
 
 
+def kept_out(filters: Mapping[str, Any], garment: Segment | None = None) -> KeptOut:
+    """What such a search never shows, for counting what it might: what is blocked, and the product
+    that it is by.
+
+    A category's rules hold once the search asks for it: there its own products are not counted.
+    """
+    own = None if garment is None else garment.image.product_id
+    blocked = for_product(filters, own).blocked
+    if own is not None:
+        blocked |= {own}
+    if not ANY(0):
+        return KeptOut(blocked)
+    by_category = Rule.objects.active().filter(
+        action=Rule.Action.BLOCK, category__isnull=False, product__category=F("category")
+    )
+    return KeptOut(blocked, frozenset(by_category.values_list("product", flat=True)))
+
+
 def _combined(rules: Sequence[tuple[str, int]]) -> Ruling:
     """What rules say together: blocking comes before pinning, and that before all else."""
 
@@ -91,6 +110,9 @@ def _combined(rules: Sequence[tuple[str, int]]) -> Ruling:
 
 
 # --- By likeness ----------------------------------------------------------------------------
+
+
+ALL_PRODUCTS = Product.objects.order_by()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +132,13 @@ class Among:
         """The same without these products."""
         return replace(self, own={*self.own, *(("product", key) for key in products)})
 
+    def of_products(self) -> Among:
+        """The same without pictures that belong to no product."""
+        return self if self.products is not None else replace(self, products=ALL_PRODUCTS)
+
     def only(self, products: Collection[int]) -> Among:
         """Of these products alone, in whatever category they are."""
-        kept = Product.objects.order_by() if self.products is None else self.products
+        kept = ALL_PRODUCTS if self.products is None else self.products
         return replace(self, products=kept.filter(pk__in=products), top_categories=None)
 
 

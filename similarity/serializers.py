@@ -20,8 +20,8 @@ from accounts.services import preferences_of
 from catalog import words
 from catalog.facets import Facets
 from catalog.filters import UNKNOWN_COLOUR
-from catalog.models import Category, Product, Segment, SegmentColour
-from catalog.serializers import ColourSerializer, LinkField, ProductSerializer
+from catalog.models import Category, Segment, SegmentColour
+from catalog.serializers import ColourSerializer, LinkField, ProductField, ProductSerializer
 from similarity import backends, indexing, results, services
 from similarity.combined import Wish
 from similarity.engine.images import check_bytes, decode_base64
@@ -170,9 +170,7 @@ class UploadSerializer(RunSerializer):
 
 class UploadRequestSerializer(serializers.Serializer[Any]):
     images = serializers.ListField(child=Base64Field(), min_length=1, help_text="One or many.")
-    product = serializers.SlugRelatedField(
-        slug_field="reference",
-        queryset=Product.objects.all(),
+    product = ProductField(
         required=False,
         allow_null=True,
         help_text="Reference of the product that the pictures show.",
@@ -334,9 +332,7 @@ class QuestionSerializer(serializers.Serializer[Any]):
         required=False,
         help_text="Id of a garment of the catalogue.",
     )
-    product = serializers.SlugRelatedField(
-        slug_field="reference",
-        queryset=Product.objects.all(),
+    product = ProductField(
         required=False,
         help_text="Reference of a product.",
     )

@@ -28,7 +28,7 @@ from catalog import facets
 from catalog.models import Product, Segment
 from catalog.views import PICTURE, AnyAccept, picture_response
 from catalog.views import SegmentViewSet as CatalogSegmentViewSet
-from similarity import indexing, results, services, serving, switching
+from similarity import indexing, results, rules, services, serving, switching
 from similarity.engine.errors import BadImage
 from similarity.errors import IdTaken
 from similarity.export import export
@@ -354,8 +354,9 @@ class SegmentViewSet(CatalogSegmentViewSet):
         filters = PARAMETERS.run_validation(request.query_params)
         how = {"limit": filters.pop("limit"), "model": filters.pop("model", None)}
         with_facets = filters.pop("facets")
-        neighbours = services.similar(self.get_object(), filters=filters, **how)
-        counts = facets.count(filters) if with_facets else None
+        garment = self.get_object()
+        neighbours = services.similar(garment, filters=filters, **how)
+        counts = facets.count(filters, rules.kept_out(filters, garment)) if with_facets else None
         answer = SimilarSerializer(
             {"results": results.read(neighbours), "facets": counts},
             context=self.get_serializer_context(),

@@ -42,6 +42,7 @@ GRANTING = (
     "catalog.migrations.0002_roles",
     "catalog.migrations.0008_lookalike_roles",
     "catalog.migrations.0014_quality_roles",
+    "catalog.migrations.0016_former_reference_roles",
     "similarity.migrations.0002_roles",
     "similarity.migrations.0009_rule_roles",
     "similarity.migrations.0012_golden_roles",

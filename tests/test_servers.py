@@ -1,4 +1,4 @@
-"""The same shop on MariaDB and Redis: the suite once more, and a worker."""
+"""The same shop on MariaDB and Redis: the suite once more, and a worker; a part on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.engine.live import postgresql
 from tests.pictures import photo
 from tests.scratch import REPOSITORY, Shop, connect_to_mariadb, eventually, shop_in
 
@@ -19,10 +20,20 @@ pytestmark = [pytest.mark.slow, pytest.mark.servers]
 REQUESTS = ["tests/api", "tests/shopserver"]
 WORK = ["tests/admin", "tests/pipeline", "tests/commands"]
 
+SAMPLE = [
+    "tests/api/test_batch.py",
+    "tests/api/test_cancel.py",
+    "tests/api/test_facets.py",
+    "tests/api/test_idempotency.py",
+    "tests/legacy/test_items.py",
+    "tests/shopserver/test_exchange.py",
+]
+"""What leans most on the database: races that it decides, documents that it keeps, and counting."""
+
 OPTIONS = ["-q", "--reuse-db", "-p", "no:xdist", "-p", "no:cacheprovider"]
 
 AT_LEAST = 200
-"""Tests of each part of the suite that a healthy run passes."""
+"""Tests of each half of the suite that a healthy run passes."""
 
 LOCK = "fashionsim-tests"
 LONGEST_RUN = 3600
@@ -84,12 +95,12 @@ def exists(database: str) -> bool:
         server.close()
 
 
-def passes(parts: list[str], database: str, broker: str) -> None:
-    """Run that part of the suite on these servers."""
+def passes(parts: list[str], at_least: int = AT_LEAST, **servers: str) -> None:
+    """Run that part of the suite with these settings."""
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")
     }
-    environment |= {"DATABASE_URL": database, "REDIS_URL": broker}
+    environment |= servers
     markers = "not slow and not browser and not servers and not photos"
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *OPTIONS, "-m", markers, *parts],
@@ -101,12 +112,24 @@ def passes(parts: list[str], database: str, broker: str) -> None:
     )
     output = done.stdout[-20_000:] + done.stderr[-5_000:]
     assert done.returncode == 0, output
-    assert int(re.search(r"(\d+) passed", done.stdout)[1]) >= AT_LEAST, output
+    assert int(re.search(r"(\d+) passed", done.stdout)[1]) >= at_least, output
+
+
+def passes_on_mariadb(parts: list[str], database: str, broker: str) -> None:
+    passes(parts, DATABASE_URL=database, REDIS_URL=broker)
     assert exists(f"test_{database.rpartition('/')[2]}"), "it ran on another database"
 
 
 def test_what_is_asked_for_passes_on_mariadb_and_redis(database, broker):
-    passes(REQUESTS, database, broker)
+    passes_on_mariadb(REQUESTS, database, broker)
+
+
+def test_what_leans_most_on_the_database_passes_on_postgresql():
+    psycopg = pytest.importorskip("psycopg")
+    passes(SAMPLE, at_least=80, DATABASE_URL=postgresql())
+    with psycopg.connect(postgresql()) as server:
+        names = server.execute("SELECT datname FROM pg_database").fetchall()
+    assert ("test_postgres",) in names, "it ran on another database"
 
 
 @pytest.fixture
@@ -132,7 +155,7 @@ def test_a_worker_on_mariadb_and_redis_describes_what_is_uploaded(shop):
 
 def test_what_is_worked_on_passes_on_mariadb_and_redis(database, broker):
     """Not right after its other half: so two processes of pytest-xdist take one each."""
-    passes(WORK, database, broker)
+    passes_on_mariadb(WORK, database, broker)
 
 
 def test_an_upload_is_accepted_while_the_queue_is_down_and_done_later(shop):

@@ -6,12 +6,14 @@ for somebody else.
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
 from django.conf import settings
+from django.utils import timezone
 from rest_framework.exceptions import APIException, NotFound, Throttled, ValidationError
 from supabase import Client, ClientOptions, create_client
 from supabase_auth.errors import AuthApiError, AuthError, AuthWeakPasswordError
@@ -26,7 +28,7 @@ from accounts.errors import (
     WrongCredentials,
     WrongPassword,
 )
-from accounts.models import User
+from accounts.models import Departure, User
 from accounts.providers import Tokens
 from accounts.providers.local import Local
 from accounts.tokens import Claims, verified
@@ -56,6 +58,9 @@ MISFITS = {"email_address_invalid": "email", "same_password": "new_password"}
 """Codes that are about one field."""
 
 SERVER_ERROR = 500
+
+LONGEST_TOKEN = dt.timedelta(days=7)
+"""An access token is good for no longer than that: Supabase lets nobody set more."""
 
 NO_PASSWORD = "!"  # noqa: S105  (how Django marks an account that has none)
 
@@ -132,6 +137,8 @@ class Supabase:
                 client.auth.admin.delete_user(str(user.supabase_id))
         except NotFound:
             log.info("Supabase had forgotten account %s before.", user.pk)
+        Departure.objects.get_or_create(supabase_id=user.supabase_id)
+        Departure.objects.filter(at__lt=timezone.now() - LONGEST_TOKEN).delete()
 
     def _tokens(self, session: Session | None) -> Tokens:
         if session is None:
@@ -154,16 +161,24 @@ def _bearing(tokens: Tokens) -> User:
 
 def _account(claims: Claims) -> User:
     """Our row for somebody, made at first sight; raises InvalidToken if it is switched off."""
-    # Of two first requests at once, one makes the row and the other finds it.
-    user, _ = User.objects.get_or_create(
-        supabase_id=claims.id,
-        defaults={"username": str(claims.id), "email": claims.email, "password": NO_PASSWORD},
-    )
+    user = User.objects.filter(supabase_id=claims.id).first() or _first_seen(claims)
     if not user.is_active:
         raise InvalidToken
     if claims.email and user.email != claims.email:
         user.email = claims.email
         user.save(update_fields=["email"])
+    return user
+
+
+def _first_seen(claims: Claims) -> User:
+    """A row for somebody new; raises InvalidToken for a token that has outlived its account."""
+    if Departure.objects.filter(pk=claims.id).exists():
+        raise InvalidToken
+    # Of two first requests at once, one makes the row and the other finds it.
+    user, _ = User.objects.get_or_create(
+        supabase_id=claims.id,
+        defaults={"username": str(claims.id), "email": claims.email, "password": NO_PASSWORD},
+    )
     return user
 
 

@@ -22,13 +22,18 @@ class StaffSite(AdminSite):
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         # Views need the models, and this module is read before they are.
-        from fashionsim.staff import garments  # noqa: PLC0415
+        from fashionsim.staff import garments, merging  # noqa: PLC0415
 
         return [
             path(
                 "catalog/originalimage/<int:pk>/garments/",
                 self.admin_view(garments.edit),
                 name="garments",
+            ),
+            path(
+                "catalog/lookalike/<int:pk>/products/",
+                self.admin_view(merging.merge),
+                name="merge_products",
             ),
             *super().get_urls(),
         ]

@@ -35,7 +35,16 @@ def shown(image: OriginalImage) -> SafeString:
 class LookalikeAdmin(Operated, LookOnly):
     """Pairs for a merchandiser to decide, side by side. What was decided is not asked again."""
 
-    list_display = ("state", "one", "other", "cosine", "distance", "decided", "created")
+    list_display = (
+        "state",
+        "one",
+        "other",
+        "products",
+        "cosine",
+        "distance",
+        "decided",
+        "created",
+    )
     list_filter = ("decision", "created_at")
     list_select_related = ("earlier__product", "later__product", "decided_by")
     list_per_page = 25
@@ -49,12 +58,12 @@ class LookalikeAdmin(Operated, LookOnly):
     search_help_text = "An image's identifier, or a product's reference"
     actions = ("different", "same", "keep_earlier", "keep_later")
     fieldsets = (
-        (None, {"fields": (("one", "other"), "state", "decided")}),
+        (None, {"fields": (("one", "other"), "products", "state", "decided")}),
         ("Why they are here", {"fields": ("cosine", "distance", "created")}),
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return ("one", "other", "state", "decided", "cosine", "distance", "created")
+        return ("one", "other", "products", "state", "decided", "cosine", "distance", "created")
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("catalog.change_lookalike")
@@ -107,6 +116,15 @@ class LookalikeAdmin(Operated, LookOnly):
     @admin.display(description="decision", ordering="decision")
     def state(self, pair: Lookalike) -> SafeString:
         return badge(pair.decision, pair.get_decision_display())
+
+    @admin.display(description="products")
+    def products(self, pair: Lookalike) -> SafeString | None:
+        """The way to make one of them, if the pictures show two."""
+        found = {pair.earlier.product_id, pair.later.product_id}
+        if None in found or len(found) == 1:
+            return None
+        url = reverse("admin:merge_products", args=[pair.pk])
+        return format_html('Two: <a href="{}">merge them</a>', url)
 
     @admin.display(description="earlier picture")
     def one(self, pair: Lookalike) -> SafeString:

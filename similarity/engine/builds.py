@@ -170,13 +170,13 @@ class BuildStore:
         with self._workplace(name) as (folder, spool):
             keys, vectors = _spooled(batches, dim, spool, on_progress)
             aim = recall if len(keys) else None
-            if aim is not None:
-                options = tuning.with_size(make, options, vectors, aim, workplace=spool)
-            info = make(options).build(keys, vectors, folder)
             measured: dict[str, float] = {}
-            if aim is not None:
-                built = tuning.Opened(make, options, folder, info, keys)
-                options, info, found = built.tuned(vectors, aim)
+            if aim is None:
+                info = make(options).build(keys, vectors, folder)
+            else:
+                options, info, found = tuning.built(
+                    make, options, keys, vectors, into=folder, recall=aim
+                )
                 measured = asdict(found)
             if not (folder / KEYS_FILE).exists():
                 np.save(folder / KEYS_FILE, keys, allow_pickle=False)

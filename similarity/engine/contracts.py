@@ -209,6 +209,10 @@ class TunableIndex(Index, Protocol):
 
     tuning: ClassVar[Tuning]
 
+    def rows_meanwhile(self, count: int, k: int) -> float:
+        """How many vectors a scan compares in the time that a search for k among `count` takes."""
+        ...
+
 
 @runtime_checkable
 class LiveIndex(Protocol):

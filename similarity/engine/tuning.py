@@ -11,16 +11,17 @@ from __future__ import annotations
 import math
 import statistics
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from similarity.engine.contracts import Index, IndexInfo, Keys, TunableIndex, Vectors
+from similarity.engine.contracts import Index, IndexInfo, Keys, TunableIndex, Tuning, Vectors
 
 K = 10
 """Neighbours of which recall is the part found."""
@@ -31,11 +32,8 @@ QUERIES = 256
 NOISE = 0.3
 """Length of what is added to every second query: it leaves a cosine of 0.96 with the vector."""
 
-TRIAL = 30_000
-"""Vectors that sizes are tried on: how they compare there is how they compare among more."""
-
-WORTH = 0.5
-"""The next larger size, about twice as long in the making, must bring the effort down to this."""
+QUICK = 0.2
+"""A search that takes this part of a scan's time is quick enough for its size to be kept."""
 
 STEP = 16_384
 """Vectors compared at a time."""
@@ -45,6 +43,9 @@ ROUNDING = 4e-6
 
 Make = Callable[[Mapping[str, Any]], Index]
 """Constructs an index with options."""
+
+CHOOSING, JUDGING = 3, 4
+"""Seeds of the queries that choose, and of those that measure what was chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,34 +118,61 @@ def _bars(vectors: Vectors, queries: Vectors, own: NDArray[np.intp]) -> Vectors:
     return bars
 
 
-def with_size(
-    make: Make, options: Mapping[str, Any], vectors: Vectors, recall: float, workplace: Path
-) -> dict[str, Any]:
-    """The options with the size that is worth its making, by trials on some of the vectors.
+Draw = Callable[[int], Queries]
+"""Gives the queries of a seed."""
 
-    A size is worth it if it saves half of the effort that the next smaller one takes for the same
-    recall. The options stay as they are if they name a size, the index knows of none, or a scan
-    is faster than it. `workplace` is a folder for the trials' files.
+
+def built(
+    make: Make,
+    options: Mapping[str, Any],
+    keys: Keys,
+    vectors: Vectors,
+    *,
+    into: Path,
+    recall: float,
+) -> tuple[dict[str, Any], IndexInfo, Measured]:
+    """Build an index in a folder that finds so much of the truth: its options, and what it does.
+
+    What `options` name stays. Of the sizes that the index knows the least is taken that finds it
+    in a fifth of the time of a scan, by trying them on all vectors: how much effort is needed
+    among fewer says little, since what lies close together in the whole is thinned out there.
+    Where even the largest takes longer than a scan, nothing is kept but the vectors, to be
+    scanned.
     """
-    index = make(options)
-    if not isinstance(index, TunableIndex) or index.tuning.size in {None, *options}:
-        return dict(options)
-    some = np.sort(np.random.default_rng(1).choice(len(vectors), min(TRIAL, len(vectors)), False))
-    rows, keys = np.array(vectors[some]), np.arange(len(some))
-    queries = Queries.drawn(rows, QUERIES // 2, seed=2)
-    chosen, least = dict(options), math.inf
-    for size in index.tuning.sizes:
-        tried = {**options, str(index.tuning.size): size}
-        with TemporaryDirectory(dir=workplace) as folder:
-            info = make(tried).build(keys, rows, Path(folder))
-            opened = Opened(make, tried, Path(folder), info, keys)
-            if opened.effort_to_choose is None:
-                break
-            effort = opened.least_effort(queries, recall)
-        if effort > WORTH * least:
+    draw = cache(partial(Queries.drawn, vectors, QUERIES))
+
+    def planted(tried: Mapping[str, Any]) -> Opened:
+        return Opened(make, tried, into, make(tried).build(keys, vectors, into), keys, draw)
+
+    *smaller, largest = _sizes(make(options), options)
+    for tried in smaller:
+        opened = planted(tried)
+        if opened.finds(recall, within=QUICK):
             break
-        chosen, least = tried, effort
-    return chosen
+        _empty(into)
+    else:
+        opened = planted(largest)
+    chosen, info, measured = opened.tuned(recall)
+    if opened.effort_to_choose is None:
+        return dict(options), info, measured
+    if opened.scans(chosen):
+        _empty(into)
+        info = make(chosen).build(keys, vectors, into)
+    return chosen, info, measured
+
+
+def _sizes(index: Index, options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The options with each size to be tried, ascending."""
+    if not isinstance(index, TunableIndex) or index.tuning.size in {None, *options}:
+        return [dict(options)]
+    if index.tuning.effort in options:  # nothing would tell one from another
+        return [dict(options)]
+    return [{**options, str(index.tuning.size): size} for size in index.tuning.sizes]
+
+
+def _empty(folder: Path) -> None:
+    for file in folder.iterdir():
+        file.unlink()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,6 +184,7 @@ class Opened:
     folder: Path
     info: IndexInfo
     keys: Keys
+    draw: Draw
 
     @property
     def effort_to_choose(self) -> str | None:
@@ -165,42 +194,69 @@ class Opened:
             return None
         return index.tuning.effort if index.tuning.effort in self.info.parameters else None
 
-    def tuned(self, vectors: Vectors, recall: float) -> tuple[dict[str, Any], IndexInfo, Measured]:
+    def finds(self, recall: float, within: float) -> bool:
+        """Whether it finds so much in that part of a scan's time."""
+        if self.effort_to_choose is None:
+            return True
+        effort = self._most_effort(within)
+        return effort > 0 and self._measured(effort, CHOOSING).recall >= recall
+
+    def tuned(self, recall: float) -> tuple[dict[str, Any], IndexInfo, Measured]:
         """Options, and what the index then says and does, with the least effort for that recall.
 
-        As much as there is, if even that falls short. If there is none to choose, it is only
+        As much as a scan takes, if even that falls short. If there is none to choose, it is only
         measured.
         """
-        judge = Queries.drawn(vectors, QUERIES, seed=4)
         name = self.effort_to_choose
         if name is None:
-            return dict(self.options), self.info, judge.measure(self._opened(), self.keys)
-        effort = self.least_effort(Queries.drawn(vectors, QUERIES, seed=3), recall)
-        measured = judge.measure(self._opened(**{name: effort}), self.keys)
+            return dict(self.options), self.info, self._measured(None, JUDGING)
+        effort = self._least_effort(recall)
+        measured = self._measured(effort, JUDGING)
         while measured.recall < recall and effort < len(self.keys):
             effort = min(len(self.keys), math.ceil(1.2 * effort))
-            measured = judge.measure(self._opened(**{name: effort}), self.keys)
+            measured = self._measured(effort, JUDGING)
         parameters = self.info.parameters | {name: effort}
         return {**self.options, name: effort}, replace(self.info, parameters=parameters), measured
 
-    def least_effort(self, queries: Queries, recall: float) -> int:
-        """The least effort that finds so much, to a tenth; one for each vector if none does."""
-        index = self.make(self.options)
+    def scans(self, options: Mapping[str, Any]) -> bool:
+        """Whether a scan takes no longer than a search with these options."""
+        index = self.make(options)
         assert isinstance(index, TunableIndex)
+        return index.rows_meanwhile(len(self.keys), K) >= len(self.keys)
 
-        def is_enough(effort: int) -> bool:
-            opened = self._opened(**{index.tuning.effort: effort})
-            return queries.measure(opened, self.keys).recall >= recall
-
-        low, high, most = 0, index.tuning.least, len(self.keys)
-        while high < most and not is_enough(high):
-            low, high = high, 2 * high
+    def _least_effort(self, recall: float) -> int:
+        """The least effort that finds so much, to a tenth; what a scan takes if none below does."""
+        most = self._most_effort(1.0)
+        low, high = 0, min(self._tuning.least, most)
+        while self._measured(high, CHOOSING).recall < recall:
+            if high == most:
+                return most + 1
+            low, high = high, min(2 * high, most)
         while low and high - low > max(1, high // 10):
             middle = (low + high) // 2
-            low, high = (low, middle) if is_enough(middle) else (middle, high)
-        return min(high, most)
+            is_enough = self._measured(middle, CHOOSING).recall >= recall
+            low, high = (low, middle) if is_enough else (middle, high)
+        return high
 
-    def _opened(self, **changes: int) -> Index:
+    def _most_effort(self, part: float) -> int:
+        """The most with which a search takes less than that part of a scan's time."""
+        count = len(self.keys)
+
+        def rows(effort: int) -> float:
+            index = self.make({**self.options, self._tuning.effort: effort})
+            assert isinstance(index, TunableIndex)
+            return index.rows_meanwhile(count, K)
+
+        return bisect_left(range(1, count + 1), part * count, key=rows)
+
+    def _measured(self, effort: int | None, seed: int) -> Measured:
+        changes = {} if effort is None else {self._tuning.effort: effort}
         index = self.make({**self.options, **changes})
         index.open(self.folder, self.info)
-        return index
+        return self.draw(seed).measure(index, self.keys)
+
+    @property
+    def _tuning(self) -> Tuning:
+        index = self.make(self.options)
+        assert isinstance(index, TunableIndex)
+        return index.tuning

@@ -103,7 +103,7 @@ def similar_products(
         embedder,
         np.stack(list(best.values())[-MOST_PICTURES:]),
         limit=limit,
-        among=pipeline.among(filters or {}).but([product.pk]),
+        among=pipeline.among(filters or {}).of_products().but([product.pk]),
         ruling=rules.for_product(filters or {}, product.pk),
     )
 

@@ -20,7 +20,7 @@ from catalog.facets import Facets
 from catalog.facets import count as count_facets
 from catalog.models import Segment
 from catalog.services import Picture
-from similarity import backends, pipeline, serving
+from similarity import backends, pipeline, rules, serving
 from similarity.combined import Wish
 from similarity.engine import Box
 from similarity.errors import BadBox, IdTaken
@@ -225,7 +225,8 @@ def facets_of(run: Run) -> Facets | None:
     """The facets of a search that asked for them, as they are now; None before it is done."""
     if run.state != Run.State.DONE or not run.options.get("facets"):
         return None
-    return count_facets(run.options.get("filters") or {})
+    filters = run.options.get("filters") or {}
+    return count_facets(filters, rules.kept_out(filters, run.segment))
 
 
 def split_photo(data: bytes, *, asked_by: User | None = None, pk: uuid.UUID | None = None) -> Run:

@@ -35,12 +35,53 @@ const STYLES = `
   .badge { position: absolute; left: 0.5rem; top: 0.5rem; padding: 0.15rem 0.6rem; border-radius: 999px; background: var(--similar-items-badge, #fff); color: var(--similar-items-badge-ink, #1f1c19); font-size: 0.75em; font-weight: 600; }
 `;
 
+// --- What is done with what is shown, told to the shop ---------------------------------------
+
+const PAUSE = 2000; // milliseconds after which what has gathered is sent
+const MOST = 100; // events at a time: what is sent while a page goes away has to be small
+
+const isAsked = !navigator.globalPrivacyControl && navigator.doNotTrack !== "1";
+const waiting = new Map(); // by API key
+let timer = null;
+
+function tell(key, event) {
+  // Sent again it would be known by its id; only secure pages can make one.
+  if (crypto.randomUUID) event.id = crypto.randomUUID();
+  waiting.set(key, [...(waiting.get(key) ?? []), event]);
+  if (waiting.get(key).length >= MOST) send();
+  else timer ??= setTimeout(send, PAUSE);
+}
+
+function send() {
+  clearTimeout(timer);
+  timer = null;
+  for (const [key, events] of waiting) {
+    const headers = { "Content-Type": "application/json", ...proof(key) };
+    const body = JSON.stringify({ events });
+    // It goes on when the page has gone; what fails is lost, and nobody is bothered.
+    fetch(new URL("/api/v1/events/", SHOP), { method: "POST", headers, body, credentials: "omit", keepalive: true, priority: "low" }).catch(() => {});
+  }
+  waiting.clear();
+}
+
+addEventListener("visibilitychange", () => document.visibilityState === "hidden" && send());
+addEventListener("pagehide", send);
+
+function proof(key) {
+  return key ? { Authorization: `Api-Key ${key}` } : {};
+}
+
+// --- The element ------------------------------------------------------------------------------
+
 class SimilarItems extends HTMLElement {
   static observedAttributes = ["product", "key", "limit", "heading", "lang"];
 
   #root = this.attachShadow({ mode: "open" });
   #asked = new AbortController();
   #isAboutToAsk = false;
+  #told = new Set(); // what has come into sight, so that the same again is told once
+  #unseen = new WeakMap(); // what to do when a link does
+  #sight = new IntersectionObserver((entries) => this.#seen(entries), { threshold: 0.5 });
 
   constructor() {
     super();
@@ -55,6 +96,7 @@ class SimilarItems extends HTMLElement {
 
   disconnectedCallback() {
     this.#asked.abort();
+    this.#sight.disconnect();
   }
 
   attributeChangedCallback() {
@@ -76,8 +118,9 @@ class SimilarItems extends HTMLElement {
     const { signal } = (this.#asked = new AbortController());
     const product = this.getAttribute("product");
     try {
-      const results = product ? await this.#ask(product, signal) : [];
+      const { results, events } = product ? await this.#ask(product, signal) : { results: [] };
       this.#fill(results);
+      if (events && isAsked && this.getAttribute("events") !== "off") this.#watch(product, results);
       this.dispatchEvent(new CustomEvent("similar-items", { detail: { count: results.length } }));
     } catch (error) {
       if (signal.aborted) return;
@@ -92,14 +135,38 @@ class SimilarItems extends HTMLElement {
     url.searchParams.set("limit", Number.parseInt(this.getAttribute("limit"), 10) || USUAL);
     url.searchParams.set("in_stock", "true");
     const key = this.getAttribute("key");
-    const headers = key ? { Authorization: `Api-Key ${key}` } : {};
-    const response = await fetch(url, { headers, signal, credentials: "omit" });
+    const response = await fetch(url, { headers: proof(key), signal, credentials: "omit" });
     const answer = await response.json().catch(() => ({}));
     if (!response.ok) throw new Error(answer.detail ?? `The shop answered ${response.status}.`);
-    return answer.results.filter((result) => result.product !== null);
+    const results = answer.results.filter((result) => result.product !== null);
+    return { results, events: answer.events };
+  }
+
+  /** Have the shop told of what comes into sight and of what is opened. */
+  #watch(product, results) {
+    const key = this.getAttribute("key");
+    this.#root.querySelectorAll("a").forEach((link, position) => {
+      const event = { product: results[position].product.reference, position };
+      const name = [product, event.product, position].join("\n");
+      if (!this.#told.has(name)) this.#unseen.set(link, () => this.#told.add(name) && tell(key, { kind: "impression", ...event }));
+      this.#sight.observe(link);
+      link.addEventListener("click", () => {
+        tell(key, { kind: "click", ...event });
+        send(); // while this page is there
+      });
+    });
+  }
+
+  #seen(entries) {
+    for (const { isIntersecting, target } of entries) {
+      if (!isIntersecting) continue;
+      this.#sight.unobserve(target);
+      this.#unseen.get(target)?.();
+    }
   }
 
   #fill(results) {
+    this.#sight.disconnect();
     if (results.length === 0) return this.#root.replaceChildren();
     const language = this.closest("[lang]")?.lang || "en";
     const words = WORDS[language.split("-")[0].toLowerCase()] ?? WORDS.en;

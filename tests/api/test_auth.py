@@ -8,6 +8,7 @@ import threading
 
 import jwt
 import pytest
+from axes.models import AccessAttempt
 from django.contrib.auth import get_user_model
 from django.core import mail
 from django.db import connections
@@ -344,6 +345,15 @@ def test_a_deleted_account_is_gone_with_its_tokens(stranger):
     refused(whose(tokens), 401, "invalid_token")
     refused(post(stranger, "refresh", refresh_token=tokens["refresh_token"]), 401, "invalid_token")
     refused(post(stranger, "sign-in", **SAM), 401, "wrong_credentials")
+
+
+def test_failed_sign_ins_do_not_outlive_the_account(stranger):
+    tokens = registered(stranger)
+    for email in (SAM["email"].upper(), "olga@shop.example"):
+        post(stranger, "sign-in", email=email, password="wrong")
+    assert AccessAttempt.objects.count() == 2
+    post(bearing(tokens), "account/delete", password=SAM["password"])
+    assert [attempt.username for attempt in AccessAttempt.objects.all()] == ["olga@shop.example"]
 
 
 def test_deleting_takes_the_password(stranger):

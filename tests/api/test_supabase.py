@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 import time
 import uuid
@@ -13,10 +14,12 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.db import connections
 from django.test import Client
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts import tokens
 from accounts.checks import check_provider
+from accounts.models import Departure
 from tests.api import refused
 from tests.conftest import person
 from tests.gotrue import ANON_KEY, SECRET, SERVICE_KEY, GoTrue, SigningKey
@@ -377,6 +380,20 @@ def test_an_account_is_deleted_at_supabase_too(project, settings, db):
     assert post("account/delete", client, password=SAM["password"]).status_code == 204
     assert not project.accounts
     assert not get_user_model().objects.exists()
+
+
+def test_a_token_that_outlives_its_account_makes_no_other(project, settings, db):
+    settings.SUPABASE_SERVICE_KEY = SERVICE_KEY
+    client = bearing(signed_in()["access_token"])
+    assert post("account/delete", client, password=SAM["password"]).status_code == 204
+    refused(client.get(f"{AUTH}account/"), 401, "invalid_token")
+    assert not get_user_model().objects.exists()
+    assert post("register", **SAM).status_code == 201, "there is no way back"
+    assert Departure.objects.exists()
+    Departure.objects.update(at=timezone.now() - dt.timedelta(days=8))
+    client = bearing(signed_in()["access_token"])
+    assert post("account/delete", client, password=SAM["password"]).status_code == 204
+    assert Departure.objects.count() == 1, "those of long ago are kept"
 
 
 def test_an_account_is_kept_while_supabase_cannot_delete_it(project, settings, db):

@@ -52,6 +52,15 @@ def test_each_address_counts_for_itself(stranger, db):
     assert asked(stranger, 3, REMOTE_ADDR="10.0.0.9") == [200, 200, 429]
 
 
+def test_all_addresses_of_one_network_count_together(stranger, db):
+    """Whoever has one IPv6 address has 2 ** 64."""
+    ours = [f"2001:db8:1:2::{n}" for n in range(3)]
+    assert [asked(stranger, 1, REMOTE_ADDR=one) for one in ours] == [[200], [200], [429]]
+    assert asked(stranger, 1, REMOTE_ADDR="2001:db8:1:3::1") == [200]
+    mapped = [f"::ffff:10.0.0.{n}" for n in (1, 1, 1, 2)]
+    assert [asked(stranger, 1, REMOTE_ADDR=one) for one in mapped] == [[200], [200], [429], [200]]
+
+
 def test_an_address_cannot_be_made_up(stranger, db):
     answers = [
         stranger.get(PRODUCTS, headers={"X-Forwarded-For": f"10.0.0.{n}"}).status_code
@@ -192,6 +201,13 @@ def test_nobody_locks_somebody_else_out_from_afar(patient, shopper):
         try_api("sam", "wrong", REMOTE_ADDR="10.0.0.9")
     assert try_api("sam", "sam-pass-9").status_code == 200
     assert try_api("sam", "sam-pass-9", REMOTE_ADDR="10.0.0.9").status_code == 429
+
+
+def test_another_address_of_the_same_network_gives_no_new_tries(patient, shopper):
+    for number in range(3):
+        try_api("sam", "wrong", REMOTE_ADDR=f"2001:db8::{number}")
+    assert try_api("sam", "sam-pass-9", REMOTE_ADDR="2001:db8::9").status_code == 429
+    assert try_api("sam", "sam-pass-9", REMOTE_ADDR="2001:db8:9::1").status_code == 200
 
 
 def test_the_right_password_in_time_starts_the_count_anew(patient, shopper):

@@ -11,6 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from catalog import facets
+from catalog.facets import KeptOut
 from catalog.filters import passing
 from catalog.models import Category, OriginalImage, Product, Segment, SegmentColour, Size, Tag
 
@@ -151,10 +152,31 @@ def test_counts_of_many_products_are_kept_for_a_while_and_of_few_are_not(shop, m
 
 
 @pytest.mark.usefixtures("shop")
-def test_twelve_queries_are_enough():
+@pytest.mark.parametrize("filters", [{}, {"brand": ["Ada"], "colour": ["red"]}])
+def test_two_queries_are_enough(filters):
     with CaptureQueriesContext(connection) as queries:
-        facets.count({"brand": ["Ada"], "colour": ["red"]})
-    assert len(queries) == 12
+        facets.count(filters)
+    assert len(queries) == 2
+
+
+def test_a_shop_without_products_has_no_facets(db):
+    found = facets.count({"brand": ["Ada"]})
+    assert [getattr(found, name) for name in VALUES] == [[] for _ in VALUES]
+    assert found.price == []
+
+
+def test_what_is_kept_out_is_not_counted(shop):
+    always, own = (frozenset(row.pk for row in shop[start::3]) for start in (0, 1))
+    left = [row for row in shop if row.pk not in always]
+    for filters in SOME_FILTERS[:30]:
+        found = facets.count(filters, KeptOut(always, own))
+        for facet in VALUES:
+            of = [row for row in left if facet != "category" or row.pk not in own]
+            counts = {value.value: value.count for value in getattr(found, facet)}
+            assert counts == one_by_one(of, filters, facet), (facet, filters)
+        for name, count in facets.without_each(filters, KeptOut(always)).items():
+            others = {key: value for key, value in filters.items() if not key.startswith(name)}
+            assert count == sum(passes(product, others) for product in left), (name, filters)
 
 
 def test_what_each_filter_keeps_back_is_told_where_nothing_is_left(shop):

@@ -7,7 +7,7 @@ import os
 import pytest
 from django.core.management import call_command
 
-from catalog.models import PerceptualHash
+from catalog.models import PerceptualHash, PictureQuality
 from similarity import backends, indexing, services, serving
 from tests.pictures import photo
 from tests.shop import add_product
@@ -22,6 +22,7 @@ PARTS = [
     "colours",
     "words",
     "duplicates",
+    "quality",
     "index",
     "search",
 ]
@@ -63,6 +64,15 @@ def test_pictures_that_were_not_compared_are_counted(db, capsys):
     assert ailments(capsys) == {
         "duplicates": "1 pictures were not compared with the others. Run: manage.py find_duplicates"
     }
+
+
+def test_pictures_that_were_not_measured_are_counted(db, capsys):
+    add_product("BLUE", "blue")
+    PictureQuality.objects.all().delete()
+    found = ailments(capsys)
+    assert found.keys() == {"quality"}
+    assert found["quality"].startswith("1 pictures were not measured")
+    assert "manage.py measure_pictures" in found["quality"]
 
 
 def test_garments_without_colours_are_counted(db, capsys):

@@ -7,11 +7,8 @@ import json
 import os
 import secrets
 import signal
-import threading
 import time
 from collections.abc import Iterator
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +17,6 @@ from django.core.management import CommandError, call_command
 
 from catalog.models import FormerItem, OriginalImage, Product, Segment
 from similarity import backends
-from similarity.engine.fetch import fetch
-from similarity.management.importing import feed
 from similarity.models import Embedding, Run
 from tests.pictures import as_base64, photo, picture
 from tests.scratch import connect_to_mariadb, eventually
@@ -184,37 +179,9 @@ def test_what_cannot_be_understood_is_refused(shop, name, arguments, said):
         call_command("import_legacy", "feed", str(shop / name), *arguments)
 
 
-class Pictures(BaseHTTPRequestHandler):
-    """Serves red.png and nothing else, and counts."""
-
-    asked: list[str]
-
-    def do_GET(self) -> None:
-        self.asked.append(self.path)
-        self.send_response(200 if self.path == "/red.png" else 404)
-        self.end_headers()
-        self.wfile.write(photo("red") if self.path == "/red.png" else b"")
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def server() -> Iterator[ThreadingHTTPServer]:
-    Pictures.asked = []
-    with ThreadingHTTPServer(("127.0.0.1", 0), Pictures) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server
-        server.shutdown()
-
-
-def test_pictures_are_fetched_from_their_addresses_once(
-    shop, capsys, tmp_path, server, monkeypatch
-):
-    port = server.server_port
-    allowed = partial(fetch, allow=lambda address: address.is_loopback, ports={port})
-    monkeypatch.setattr(feed, "fetch", allowed)
-    addresses = [f"http://127.0.0.1:{port}/{name}.png" for name in ("red", "gone")]
+def test_pictures_are_fetched_from_their_addresses_once(shop, capsys, tmp_path, web, settings):
+    settings.ALLOW_LOCAL_ADDRESSES = True
+    addresses = [web.show("/red.png", photo("red")), f"{web.url}/gone.png"]
     row = {"reference": "D-1", "name": "Red", "images": addresses}
     path = write(shop / "feed.jsonl", json.dumps(row))
     out = imported(capsys, "feed", path, "--errors", tmp_path / "errors.csv")
@@ -224,18 +191,18 @@ def test_pictures_are_fetched_from_their_addresses_once(
     assert "404" in reason
     out = imported(capsys, "feed", path)
     assert out.startswith("1 products, 0 pictures added, 1 known already, 1 errors")
-    assert Pictures.asked == ["/red.png", "/gone.png", "/gone.png"]
+    assert [request.path for request in web.seen] == ["/red.png", "/gone.png", "/gone.png"]
 
 
-def test_a_feed_leads_nobody_into_our_own_network(shop, capsys, tmp_path, server):
-    address = f"http://127.0.0.1:{server.server_port}/red.png"
+def test_a_feed_leads_nobody_into_our_own_network(shop, capsys, tmp_path, web):
+    address = web.show("/red.png", photo("red"))
     row = {"reference": "D-1", "name": "Red", "images": [address, "http://127.0.0.1/red.png"]}
     path = write(shop / "feed.jsonl", json.dumps(row))
     imported(capsys, "feed", path, "--errors", tmp_path / "errors.csv")
     reasons = [reason for _, _, reason in errors_in(tmp_path / "errors.csv")]
     assert "is not the public web's" in reasons[0]
     assert "not a public address" in reasons[1]
-    assert Pictures.asked == []
+    assert web.seen == []
 
 
 # --- The old service's tables ----------------------------------------------------------------

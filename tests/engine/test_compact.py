@@ -1,5 +1,6 @@
 """The models that the project has trained itself, as they are shipped."""
 
+import itertools
 import shutil
 
 import numpy as np
@@ -13,6 +14,7 @@ from similarity.engine.synthetic.colours import PALETTE
 from similarity.engine.weights import SHIPPED, sha256
 
 pytestmark = pytest.mark.ml
+IOU_THRESHOLD = 0.6
 KIND_AND_WEIGHTS = [
     ("detector", "compact_detector.safetensors"),
     ("embedder", "compact_embedder.safetensors"),
@@ -73,6 +75,27 @@ def test_garments_laid_flat_are_boxed(detector):
         boxes = [detection.box for detection in detector.detect(scene.image)]
         found += bool(boxes) and boxes[0].iou(scene.placed[0].box) >= 0.5
     assert found >= 9
+
+
+def test_a_garment_that_fills_the_photo_is_held_by_its_box(detector):
+    held = 0
+    for number in range(24):
+        scene = synthetic.photo(6, number, 1)
+        x0, y0, x1, y1 = scene.placed[0].box.edges
+        across, down = (x1 - x0) * 0.08, (y1 - y0) * 0.08
+        shown = Box(x0 - across, y0 - down, x1 + across, y1 + down).clamped(*scene.image.size)
+        left, top, *_ = shown.pixels()
+        found = detector.detect(scene.image.crop(shown.pixels()))
+        garment = Box(x0 - left, y0 - top, x1 - left, y1 - top)
+        held += bool(found) and found[0].box.iou(garment) >= 0.7
+    assert held >= 15
+
+
+def test_a_garment_is_boxed_once_though_the_photo_is_looked_at_twice(detector):
+    for number in range(12):
+        found = detector.detect(synthetic.photo(5, number, 1).image)
+        for one, other in itertools.combinations(found, 2):
+            assert one.label != other.label or one.box.iou(other.box) <= IOU_THRESHOLD
 
 
 def test_detections_are_best_first_within_the_image_and_of_known_kinds(detector):

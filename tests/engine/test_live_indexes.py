@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -143,29 +145,73 @@ def test_a_service_that_is_not_there_is_said_to_be(name, url, closed_port):
         assert not isinstance(caught.value, NothingServes)
 
 
-def test_qdrant_is_asked_again_while_it_is_busy():
+@contextmanager
+def qdrant_that(answer):
+    """A client of a server that answers, and counts, each request (method, path, body) like this:
+    a status and what it says. None is no answer in time."""
     pytest.importorskip("qdrant_client")
-    asked = []
+    asked: list[tuple[str, str, dict]] = []
+    is_over = threading.Event()
 
-    class Busy(BaseHTTPRequestHandler):
+    class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_response(503 if len(asked) < 3 else 200)
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            asked.append((self.command, self.path.partition("?")[0], json.loads(body or b"{}")))
+            said = answer(len(asked))
+            if said is None:
+                is_over.wait(30)
+                return
+            status, result = said
+            self.send_response(status)
             self.end_headers()
-            self.wfile.write(b'{"result": {"aliases": []}, "status": "ok", "time": 0}')
+            self.wfile.write(json.dumps({"result": result, "status": "ok", "time": 0}).encode())
+
+        def do_PUT(self) -> None:
+            self.do_GET()
 
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Busy)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        url = f"http://127.0.0.1:{server.server_port}"
-        assert load("index", "qdrant", space="tests", dim=16, url=url).serving() is None
+        yield f"http://127.0.0.1:{server.server_port}", asked
     finally:
+        is_over.set()
         server.shutdown()
         server.server_close()
+
+
+def test_qdrant_is_asked_again_while_it_is_busy():
+    with qdrant_that(lambda turn: (503 if turn < 3 else 200, {"aliases": []})) as (url, asked):
+        assert load("index", "qdrant", space="tests", dim=16, url=url).serving() is None
     assert len(asked) == 3
+
+
+def test_qdrant_is_not_asked_again_for_what_it_refuses():
+    with qdrant_that(lambda _: (403, {})) as (url, asked):
+        index = load("index", "qdrant", space="tests", dim=16, url=url)
+        with pytest.raises(IndexUnavailable, match="403"):
+            index.serving()
+    assert len(asked) == 1
+
+
+def test_a_qdrant_that_hangs_is_given_up_after_the_time_that_is_set():
+    with qdrant_that(lambda _: None) as (url, asked):
+        index = load("index", "qdrant", space="tests", dim=16, url=url, timeout=1)
+        with pytest.raises(IndexUnavailable, match="timed out"):
+            index.serving()
+    assert len(asked) == 3
+
+
+def test_qdrant_cuts_a_collection_into_the_shards_and_copies_that_are_set():
+    with qdrant_that(lambda _: (200, True)) as (url, asked):
+        index = load("index", "qdrant", space="tests", dim=16, url=url, shards=6, replicas=2)
+        index.create("a")
+    [(method, path, body)] = asked
+    assert (method, path) == ("PUT", "/collections/fashionsim-tests.a")
+    assert (body["shard_number"], body["replication_factor"]) == (6, 2)
+    assert body["vectors"] == {"size": 16, "distance": "Dot"}
 
 
 # --- pgvector's own --------------------------------------------------------------------------

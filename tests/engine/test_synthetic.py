@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from similarity.engine import Box
 from similarity.engine.synthetic import (
     CUTS,
     KINDS,
     PALETTE,
     Garment,
     Scene,
+    main_place,
     outfit,
     photo,
     product,
@@ -198,6 +200,22 @@ def test_a_shoppers_picture_shows_the_product():
 
 def test_pictures_are_rgb(photos, outfits):
     assert {scene.image.mode for scene in photos + outfits} == {"RGB"}
+
+
+def test_the_place_of_the_main_garment_holds_that_one_alone(outfits):
+    for number, scene in enumerate(outfits, start=5):
+        place = main_place(number)
+        main, *others = (placed.box for placed in scene.placed)
+        assert place.x0 <= main.x0 < main.x1 <= place.x1
+        assert place.y0 <= main.y0 < main.y1 <= place.y1
+        for box in others:
+            shared = Box(
+                max(box.x0, place.x0),
+                max(box.y0, place.y0),
+                min(box.x1, place.x1),
+                min(box.y1, place.y1),
+            )
+            assert shared.area < 0.1 * box.area
 
 
 def test_an_outfit_is_two_to_four_products_that_barely_overlap(outfits):

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from similarity.engine import load, tuning
+from similarity.engine import tuning
 from similarity.engine.builds import BuildStore, Manifest
 from similarity.engine.tuning import Queries
 from tests.engine.test_annoy_index import build, clustered
@@ -157,17 +157,52 @@ def test_what_is_given_stays_and_is_only_measured(engine, many, tmp_path):
     assert 0 < manifest.measured["recall"] < 0.99
 
 
-def test_trees_are_as_many_as_are_worth_their_planting(many, tmp_path, monkeypatch):
+SLOW_ROWS = 1.0
+"""Rows to a node's time at which 6,000 vectors are too many to scan with the default search_k."""
+
+
+@pytest.fixture
+def annoy(monkeypatch):
     pytest.importorskip("annoy")
-    monkeypatch.setattr("similarity.engine.indexes.annoy.ROWS_PER_NODE", 0.5)
-    make = partial(load, "index", "annoy")
-    trees = []
-    for worth in (0.1, 10.0):
-        monkeypatch.setattr(tuning, "WORTH", worth)
-        options = tuning.with_size(lambda o: make(**o), {}, many, 0.9, tmp_path)
-        trees.append(options["trees"])
-    assert trees == [10, 80]
-    assert list(tmp_path.iterdir()) == [], "the trials leave nothing behind"
+    monkeypatch.setattr("similarity.engine.indexes.annoy.ROWS_PER_NODE", SLOW_ROWS)
+
+
+@pytest.mark.usefixtures("annoy")
+@pytest.mark.parametrize(("clusters", "trees"), [(40, {20}), (600, {40, 80})])
+def test_trees_are_planted_until_a_search_is_quick(clusters, trees, tmp_path):
+    vectors = clustered(6000, 32, clusters=clusters)
+    _, manifest = written(tmp_path, "annoy", vectors, 0.99)
+    assert manifest.options["trees"] in trees
+    assert manifest.measured["recall"] >= 0.99
+    assert SLOW_ROWS * manifest.options["search_k"] < 6000 / 2
+
+
+@pytest.mark.usefixtures("annoy")
+def test_more_trees_spare_a_search_its_effort_where_clusters_are_loose(tmp_path):
+    vectors = clustered(6000, 32, clusters=600)
+    _, few = written(tmp_path, "annoy", vectors, 0.99, trees=20)
+    _, chosen = written(tmp_path, "annoy", vectors, 0.99)
+    assert few.options["trees"] == 20, "what is given stays"
+    assert chosen.options["search_k"] < few.options["search_k"] / 1.5
+
+
+@pytest.mark.usefixtures("annoy")
+def test_where_the_most_trees_take_longer_than_a_scan_the_vectors_are_scanned(tmp_path):
+    vectors = random_units(6000, 200)
+    store, manifest = written(tmp_path, "annoy", vectors, 0.99)
+    assert manifest.parameters == {}
+    assert manifest.checksums.keys() == {"keys.npy", "vectors.npy"}, "no trees are kept in vain"
+    assert manifest.measured["recall"] == 1.0
+    [hits] = store.open(manifest.name).search(vectors[:1], 10)
+    assert hits == brute_force(np.arange(6000), vectors, vectors[0], 10)
+
+
+@pytest.mark.usefixtures("annoy")
+def test_the_trials_leave_nothing_behind(tmp_path):
+    store, manifest = written(tmp_path, "annoy", clustered(6000, 32, clusters=600), 0.99)
+    files = {path.name for path in (store.root / manifest.name).iterdir()}
+    assert files == {"manifest.json", "keys.npy", "vectors.npy", "trees.ann"}
+    assert {path.name for path in store.root.iterdir()} == {".lock", manifest.name}
 
 
 def test_where_a_scan_is_faster_there_is_nothing_to_choose(tmp_path):

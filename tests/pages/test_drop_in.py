@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from django.test.testcases import LiveServerThread
 
 from accounts import keys
+from shop.models import ShopperEvent
 from tests.conftest import restore_roles
 from tests.loopback import serving
 from tests.pages.test_browser import browser, complaints, playwright, pytestmark  # noqa: F401
@@ -59,12 +61,14 @@ def visit(browser, site, key, elsewhere, complaints):  # noqa: F811
     """Opens the examples on the other origin, with the shop's address and a key put in."""
     contexts = []
 
-    def visit(key: str = key):
+    def visit(key: str = key, before: str = "", attributes: str = ""):
         text = EXAMPLES.read_text().replace("http://localhost:8000", site)
+        text = text.replace("<similar-items", f"<similar-items {attributes}")
         elsewhere.headers["Content-Security-Policy"] = POLICY.format(site)
         contexts.append(browser.new_context())
         page = contexts[-1].new_page()
         page.on("console", lambda said: said.type == "error" and complaints.append(said.text))
+        page.add_init_script(before)
         page.goto(elsewhere.show("/", text.replace("fsk_your-key", key).encode()))
         return page
 
@@ -143,3 +147,76 @@ def test_a_key_that_is_no_good_leaves_the_page_as_it_is(visit, allowed):
         page.locator("similar-items").first.evaluate("(one) => one.setAttribute('limit', '2')")
     playwright.expect(items(page, 0)).to_have_count(0)
     assert "A page of another site" in page.content()
+
+
+def told(page, act) -> list[dict]:
+    """The events that the page tells of, and the shop notes, once something is done."""
+    with page.expect_response(is_about_events) as answer:
+        act()
+    sent = json.loads(answer.value.request.post_data)["events"]
+    assert answer.value.json() == {"recorded": len(sent), "known": 0, "refused": []}
+    return sent
+
+
+def is_about_events(response) -> bool:
+    return response.url.endswith("/api/v1/events/") and response.request.method == "POST"
+
+
+def test_what_comes_into_sight_and_is_opened_is_told_to_the_shop(visit, allowed, complaints):  # noqa: F811
+    page = visit()
+    playwright.expect(items(page, 0)).to_have_count(5)
+    with page.expect_response(is_about_events) as answer:
+        items(page, 0).first.scroll_into_view_if_needed()
+    assert answer.value.json()["refused"] == []
+    shown = ShopperEvent.objects.filter(kind="impression", position=0)
+    first = items(page, 0).first.locator("a")
+    reference = f"DEMO-000{first.get_attribute('href')[-1]}"
+    assert reference in shown.values_list("product__reference", flat=True)
+    page.route("https://shop.example/**", lambda route: route.fulfill(body="the product"))
+    second = items(page, 0).nth(1).locator("a")
+    sent = told(page, lambda: second.click(modifiers=["Control"]))
+    [click] = [event for event in sent if event["kind"] == "click"]
+    assert click["product"] == f"DEMO-000{second.get_attribute('href')[-1]}"
+    row = ShopperEvent.objects.get(kind="click")
+    assert (row.position, row.person, row.search) == (1, None, None)
+    assert complaints == []
+
+
+def test_what_is_seen_again_is_told_once(visit, allowed):
+    page = visit()
+    playwright.expect(items(page, 1)).to_have_count(3)
+    element = page.locator("similar-items").nth(1)
+    with page.expect_response(is_about_events):
+        items(page, 1).last.scroll_into_view_if_needed()
+    page.wait_for_timeout(PAUSE)
+    before = ShopperEvent.objects.count()
+    assert before
+    with page.expect_response("**/products/DEMO-0002/similar/**"):
+        element.evaluate("(one) => one.setAttribute('heading', 'Once more')")
+    playwright.expect(element.locator("h2")).to_have_text("Once more")
+    page.wait_for_timeout(PAUSE)
+    assert ShopperEvent.objects.count() == before
+
+
+PAUSE = 2500
+"""Milliseconds after which everything that was to be told has been."""
+
+
+@pytest.mark.parametrize("why", ["the browser", "the shop", "the site"])
+def test_nothing_is_told_where_it_is_not_wanted(visit, allowed, settings, why):
+    settings.EVENTS = why != "the shop"
+    page = visit(
+        before="Object.defineProperty(navigator, 'globalPrivacyControl', {value: true})"
+        if why == "the browser"
+        else "",
+        attributes='events="off"' if why == "the site" else "",
+    )
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url))
+    for number, count in enumerate((5, 3, 4)):
+        playwright.expect(items(page, number)).to_have_count(count)
+        items(page, number).first.scroll_into_view_if_needed()
+    page.wait_for_timeout(PAUSE)
+    page.goto("about:blank")
+    assert not [url for url in sent if "/events/" in url]
+    assert not ShopperEvent.objects.exists()

@@ -1,6 +1,12 @@
 """Signing in and out, and the pages that say no."""
 
+import datetime as dt
+
+from django.contrib.sessions.models import Session
 from django.test import Client
+from django.utils import timezone
+
+from similarity import services
 
 SIGN_IN = {"username": "sam", "password": "sam-pass-9"}
 
@@ -32,6 +38,14 @@ def test_signing_out_takes_a_button(shopper):
     assert shopper.get("/sign-out/").status_code == 405
     assert shopper.post("/sign-out/")["Location"] == "/"
     assert "Sign in" in shopper.get("/").text
+
+
+def test_sessions_that_have_expired_are_swept(shopper, staff):
+    old = shopper.session.session_key
+    yesterday = timezone.now() - dt.timedelta(days=1)
+    Session.objects.filter(pk=old).update(expire_date=yesterday)
+    services.sweep()
+    assert [session.pk for session in Session.objects.all()] == [staff.session.session_key]
 
 
 def test_staff_find_the_admin(shopper, staff):

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-from PIL.Image import Image, Resampling
+from PIL.Image import Image
 
-from similarity.engine.contracts import Box, Detection
+from similarity.engine.contracts import Detection
 from similarity.engine.device import (
     fill,
     fused,
@@ -24,7 +23,6 @@ from similarity.engine.device import (
     read_tensors,
 )
 from similarity.engine.errors import MissingWeights, WrongWeights
-from similarity.engine.networks.pixels import PHOTO_AREA, detector_size, normalised
 from similarity.engine.weights import Lazy, digest, lacking, own_or_shipped, sha256
 
 if TYPE_CHECKING:
@@ -64,32 +62,16 @@ class CompactDetector:
 
     @property
     def fingerprint(self) -> str:
-        return digest("compact detector", 1, PHOTO_AREA, sha256(self._path()))
+        return digest("compact detector", 2, sha256(self._path()))
 
     def missing(self) -> list[str]:
         return lacking("torch", "torchvision", "safetensors", weights=self._path)
 
     def detect(self, image: Image) -> list[Detection]:
         model = self._model.get()
-        import torch
+        from similarity.engine.networks.looking import look
 
-        from similarity.engine.networks.decoding import IOU_THRESHOLD, decode
-
-        size = detector_size(image.size)
-        resized = np.asarray(image.resize(size, Resampling.BILINEAR, reducing_gap=2.0))
-        pixels = torch.from_numpy(normalised(resized)[None])
-        pixels = pixels.to(
-            next(model.network.parameters()).device, memory_format=torch.channels_last
-        )
-        with torch.inference_mode():
-            middles, distances = model.network(pixels)
-            found = decode(middles, distances, model.threshold, IOU_THRESHOLD)[0]
-        scale = image.width / size[0], image.height / size[1]
-        detections = [
-            Detection(_scaled(edges, scale).clamped(*image.size), model.labels[label], score)
-            for edges, label, score in zip(*(part.tolist() for part in found), strict=True)
-        ]
-        return [detection for detection in detections if detection.box.area > 0]
+        return look(model.network, image, model.labels, model.threshold)
 
     def _path(self) -> Path:
         return own_or_shipped(self.models_dir, self.weights, "train_detector")
@@ -116,8 +98,3 @@ def _described(path: Path) -> tuple[list[str], float]:
         return labels, float(said["threshold"])
     except (KeyError, TypeError, ValueError) as error:
         raise WrongWeights(f"{path} does not say its labels and threshold: {error!r}") from error
-
-
-def _scaled(edges: list[float], scale: tuple[float, float]) -> Box:
-    x0, y0, x1, y1 = edges
-    return Box(x0 * scale[0], y0 * scale[1], x1 * scale[0], y1 * scale[1])

@@ -25,7 +25,7 @@ class AnnoyIndex(ApproximateIndex):
 
     file: ClassVar[str] = "trees.ann"
     tuning: ClassVar[Tuning] = Tuning(
-        effort="search_k", least=100, size="trees", sizes=(10, 20, 40, 80)
+        effort="search_k", least=100, size="trees", sizes=(20, 40, 80)
     )
 
     def __init__(
@@ -40,8 +40,9 @@ class AnnoyIndex(ApproximateIndex):
     def _parameters(self, count: int) -> dict[str, int]:
         return {"trees": self.trees, "search_k": self.search_k, "seed": self.seed}
 
-    def _scan_is_faster(self, count: int, k: int) -> bool:
-        return count <= ROWS_PER_NODE * scaled(self.search_k, k)
+    def rows_meanwhile(self, count: int, k: int) -> float:
+        """As `TunableIndex.rows_meanwhile`."""
+        return ROWS_PER_NODE * scaled(self.search_k, k)
 
     def _grow(self, vectors: Vectors, path: Path) -> None:
         # In memory, of about the file's size: `on_disk_build` takes nearly twice as long and

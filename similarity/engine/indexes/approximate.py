@@ -71,13 +71,16 @@ class ApproximateIndex(ABC):
             return scan.search(query[np.newaxis], k)[0]
         return scan.rank(query, candidates, k)
 
+    def _scan_is_faster(self, count: int, k: int) -> bool:
+        return count <= self.rows_meanwhile(count, k)
+
     @abstractmethod
     def _parameters(self, count: int) -> dict[str, int]:
         """What is used for so many vectors, by name."""
 
     @abstractmethod
-    def _scan_is_faster(self, count: int, k: int) -> bool:
-        """Whether comparing with all of so many vectors takes less than asking the structure."""
+    def rows_meanwhile(self, count: int, k: int) -> float:
+        """As `TunableIndex.rows_meanwhile`."""
 
     @abstractmethod
     def _grow(self, vectors: Vectors, path: Path) -> None:

@@ -13,6 +13,7 @@ import math
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -56,6 +57,8 @@ class FaissIndex(ApproximateIndex):
             raise ValueError(f"faiss cannot use {bits=}, {jobs=}: bits are 32, 16 or 8.")
         self.bits, self.jobs = bits, jobs
         self._faiss: Any = None
+        # To make them takes a tenth of the time of a search, and several searches may share them.
+        self._way = lru_cache(maxsize=64)(self._how)
 
     def missing(self) -> list[str]:
         """What must be installed before first use, a sentence each; empty if nothing."""
@@ -115,7 +118,7 @@ class FaissIndex(ApproximateIndex):
 
         faiss.omp_set_num_threads(1)
         wanted = min(self._candidates(k), self._faiss.ntotal)
-        _, [positions] = self._faiss.search(query[np.newaxis], wanted, params=self._how(k))
+        _, [positions] = self._faiss.search(query[np.newaxis], wanted, params=self._way(k))
         return np.asarray(positions[positions >= 0], np.intp)
 
     def _empty(self, count: int, dim: int) -> Any:
@@ -136,8 +139,9 @@ class FaissIndex(ApproximateIndex):
 class FaissFlatIndex(FaissIndex):
     """Every vector compared with the query, in the compact copy."""
 
-    def _scan_is_faster(self, count: int, k: int) -> bool:
-        return count <= SMALL
+    def rows_meanwhile(self, count: int, k: int) -> float:
+        """As `TunableIndex.rows_meanwhile`."""
+        return SMALL
 
 
 class FaissIvfIndex(FaissIndex):
@@ -163,9 +167,10 @@ class FaissIvfIndex(FaissIndex):
     def _cells(self, count: int) -> int:
         return max(1, min(self.cells_per_root * math.isqrt(count), count // FEWEST_PER_CELL))
 
-    def _scan_is_faster(self, count: int, k: int) -> bool:
+    def rows_meanwhile(self, count: int, k: int) -> float:
+        """As `TunableIndex.rows_meanwhile`."""
         cells = self._cells(count)
-        return count <= max(SMALL, cells + count * scaled(self.probes, k) // cells)
+        return max(SMALL, cells + count * scaled(self.probes, k) // cells)
 
     def _layout(self, count: int) -> str:
         return f"IVF{self._cells(count)},{self._codes}"
@@ -205,8 +210,9 @@ class FaissHnswIndex(FaissIndex):
         own = {"links": self.links, "ef_build": self.ef_build, "ef_search": self.ef_search}
         return own | super()._parameters(count)
 
-    def _scan_is_faster(self, count: int, k: int) -> bool:
-        return count <= max(SMALL, ROWS_PER_STEP * scaled(self.ef_search, k))
+    def rows_meanwhile(self, count: int, k: int) -> float:
+        """As `TunableIndex.rows_meanwhile`."""
+        return max(SMALL, ROWS_PER_STEP * scaled(self.ef_search, k))
 
     def _layout(self, count: int) -> str:
         return f"HNSW{self.links},{self._codes}"

@@ -26,9 +26,6 @@ DEVIATION = np.float32(0.25)
 CROP = (128, 160)
 """Width and height of an embedder's input: garments and photos of them are higher than wide."""
 
-PHOTO_AREA = 256 * 384
-"""Pixels of a detector's input, in whatever shape the photo has."""
-
 CELL = 32
 """The sides of a detector's input are multiples of the coarsest stride."""
 
@@ -82,8 +79,9 @@ def _inside(image: Image, size: tuple[int, int]) -> tuple[tuple[int, int], tuple
     return inner, ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2)
 
 
-def detector_size(size: tuple[int, int]) -> tuple[int, int]:
-    """Width and height at which a photo of that size is searched for garments."""
-    scale = sqrt(PHOTO_AREA / (size[0] * size[1]))
+def detector_size(size: tuple[int, int], area: int) -> tuple[int, int]:
+    """Width and height at which a photo of that size is searched for garments: some `area`
+    pixels, in its own shape."""
+    scale = sqrt(area / (size[0] * size[1]))
     width, height = (max(1, round(side * scale / CELL)) * CELL for side in size)
     return min(width, LONGEST), min(height, LONGEST)

@@ -12,7 +12,15 @@ from similarity.engine.synthetic.cuts import CUTS
 from similarity.engine.synthetic.facts import Facts
 from similarity.engine.synthetic.garments import KINDS, Garment
 from similarity.engine.synthetic.products import Product, product
-from similarity.engine.synthetic.scenes import Placed, Scene, outfit, photo, street, worn
+from similarity.engine.synthetic.scenes import (
+    Placed,
+    Scene,
+    main_place,
+    outfit,
+    photo,
+    street,
+    worn,
+)
 
 __all__ = [
     "CUTS",
@@ -23,6 +31,7 @@ __all__ = [
     "Placed",
     "Product",
     "Scene",
+    "main_place",
     "outfit",
     "photo",
     "product",

@@ -148,6 +148,23 @@ def worn(seed: int, number: int) -> list[int]:
     return [with_kind(seed, block, kind) for kind, _ in LOOKS[look]]
 
 
+def main_place(number: int) -> Box:
+    """Where outfit `number` has its main garment: a part of the picture that it alone lies in.
+
+    In pixels; the garment fills its width or its height.
+    """
+    slot = LOOKS[number % len(LOOKS)][0][1]
+    width, height = OUTFIT_SIZE
+    x, y, half_width, half_height = slot.x, slot.y, slot.width / 2, slot.height / 2
+    place = Box(
+        (x - half_width) * width,
+        (y - half_height) * height,
+        (x + half_width) * width,
+        (y + half_height) * height,
+    )
+    return place.clamped(width, height)
+
+
 def _scene(
     random: Random,
     sheet: Image.Image,

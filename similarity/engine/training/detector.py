@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from PIL.Image import Image, Resampling
+from PIL.Image import Image, Resampling, fromarray
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import Dataset
@@ -21,8 +21,8 @@ from similarity.engine.datasets import Garment, Photo
 from similarity.engine.errors import BadDataset
 from similarity.engine.evaluation import detection
 from similarity.engine.networks.compact import DetectorNetwork
-from similarity.engine.networks.decoding import IOU_THRESHOLD, decode
-from similarity.engine.networks.pixels import CELL, detector_size
+from similarity.engine.networks.looking import look
+from similarity.engine.networks.pixels import CELL
 from similarity.engine.synthetic import KINDS, backgrounds, noise, scenes
 from similarity.engine.synthetic.colours import PALETTE
 from similarity.engine.training import augmentation
@@ -402,16 +402,5 @@ class _HeldOut:
         return list(zip(boxes.edges.tolist(), known, strict=True))
 
     def _found(self, network: DetectorNetwork, sample: Sample) -> list[Detection]:
-        high, wide = sample.pixels.shape[1:]
-        width, height = detector_size((wide, high))
-        image = functional.interpolate(
-            sample.pixels[None].float() / 255, (height, width), mode="bilinear", antialias=True
-        )
-        pixels = augmentation.normalised(image, torch.ones(1, height, width))
-        with torch.inference_mode():
-            place = next(network.parameters()).device
-            middles, distances = network(pixels.to(place))
-            found = decode(middles, distances, LEAST_SCORE, IOU_THRESHOLD)[0]
-        boxes = found.boxes.cpu() * torch.tensor([wide / width, high / height]).repeat(2)
-        told = zip(self._told(Boxes(boxes, found.labels)), found.scores.tolist(), strict=True)
-        return [Detection(Box(*edges), label, score) for (edges, label), score in told]
+        picture = fromarray(sample.pixels.permute(1, 2, 0).numpy())
+        return look(network, picture, self.labels, LEAST_SCORE)

@@ -118,6 +118,16 @@ def duplicates() -> Iterator[str]:
     yield f"all pictures looked at, {waiting} pairs wait for somebody to decide"
 
 
+def quality() -> Iterator[str]:
+    ready = OriginalImage.objects.filter(status=OriginalImage.Status.READY)
+    if lacking := ready.filter(quality=None).count():
+        raise Ailment(
+            f"{lacking} pictures were not measured, and blurry ones among them are not told of. "
+            "Run: manage.py measure_pictures"
+        )
+    yield "all pictures measured"
+
+
 def index() -> Iterator[str]:
     status = indexing.status(serving.serving_embedder())
     if status.problem:
@@ -150,6 +160,7 @@ LOOKS: tuple[tuple[str, Callable[[], Iterator[str]]], ...] = (
     ("colours", colours),
     ("words", words),
     ("duplicates", duplicates),
+    ("quality", quality),
     ("index", index),
     ("search", search),
 )

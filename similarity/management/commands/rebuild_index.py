@@ -38,7 +38,7 @@ class Command(BaseCommand):
         except EngineError as error:
             raise CommandError(str(error)) from error
         made = [build.engine, f"{build.size / 2**20:.1f} MB"]
-        made += [f"{name} {value}" for name, value in build.parameters.items()]
+        made += [f"{name} {value}" for name, value in build.parameters.items()] or ["all scanned"]
         if build.recall is not None:
             made.append(f"recall@10 {build.recall:.3f} in {build.search_ms:.2f} ms")
         self.stdout.write(

@@ -11,11 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import CommandError
 
-from similarity.engine.fetch import fetch
 from similarity.ingestion import read_file
+from similarity.intake import fetched
 from similarity.management.importing import BadRow, Picture, Row
 from similarity.management.ingesting import FIELDS, LISTS
 
@@ -91,11 +90,6 @@ class Feed:
         if not is_there:
             raise BadRow(f"There is no picture {address!r} in the feed's folder.")
         return Picture(address, partial(read_file, path))
-
-
-def fetched(url: str) -> bytes:
-    """The bytes behind a public address; raises FetchRefused."""
-    return fetch(url, max_bytes=settings.MAX_UPLOAD_BYTES)
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, Cells | BadRow]]:

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0006_idempotency_keys'),
+        ('accounts', '0007_departures'),
     ]
 
     operations = [

@@ -1,0 +1,71 @@
+"""How the compact detector looks at a photo, when it serves and when it is measured.
+
+Twice: closely for what is small in it, and from afar for what fills it, whose edges the network
+cannot see from its middle when it looks closely. `docs/models.md` has what each look finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL.Image import Image, Resampling
+from torch import Tensor
+from torchvision.ops import batched_nms
+
+from similarity.engine.contracts import Box, Detection
+from similarity.engine.networks.compact import DetectorNetwork
+from similarity.engine.networks.decoding import IOU_THRESHOLD, Found, decode
+from similarity.engine.networks.pixels import detector_size, normalised
+
+
+class Look(NamedTuple):
+    """A photo at so many pixels, for boxes that take up such shares of it."""
+
+    area: int
+    smallest: float
+    largest: float
+
+
+LOOKS = (Look(256 * 320, 0.0, 0.3), Look(128 * 192, 0.1, 1.0))
+"""Chosen on photos that training never saw (docs/models.md). Boxes in both ranges are compared."""
+
+
+def look(
+    network: DetectorNetwork, image: Image, labels: Sequence[str], threshold: float
+) -> list[Detection]:
+    """What the network finds in an RGB image, best first; scores are at least `threshold`."""
+    boxes, numbers, scores = map(
+        torch.cat, zip(*(_found(network, image, threshold, one) for one in LOOKS), strict=True)
+    )
+    kept = batched_nms(boxes, scores, numbers, IOU_THRESHOLD)
+    return [
+        Detection(Box(*edges), labels[number], score)
+        for edges, number, score in zip(
+            boxes[kept].tolist(), numbers[kept].tolist(), scores[kept].tolist(), strict=True
+        )
+    ]
+
+
+def _found(network: DetectorNetwork, image: Image, threshold: float, one: Look) -> Found:
+    """What one look finds, boxes in the image's pixels and inside of it."""
+    size = detector_size(image.size, one.area)
+    resized = np.asarray(image.resize(size, Resampling.BILINEAR, reducing_gap=2.0))
+    pixels = torch.from_numpy(normalised(resized)[None])
+    place = next(network.parameters()).device
+    with torch.inference_mode():
+        middles, distances = network(pixels.to(place, memory_format=torch.channels_last))
+        found = decode(middles, distances, threshold, IOU_THRESHOLD)[0]
+    boxes = _inside(found.boxes.cpu(), size, image.size)
+    shares = (boxes[:, 2:] - boxes[:, :2]).prod(1) / (image.width * image.height)
+    kept = (shares > 0) & (shares >= one.smallest) & (shares <= one.largest)
+    return Found(boxes[kept], found.labels.cpu()[kept], found.scores.cpu()[kept])
+
+
+def _inside(boxes: Tensor, size: tuple[int, int], original: tuple[int, int]) -> Tensor:
+    """Boxes in pixels of a `size`, in those of the original, as far as they lie in it."""
+    extent = torch.tensor([*original, *original], dtype=boxes.dtype)
+    scaled = boxes * (extent / torch.tensor([*size, *size]))
+    return scaled.clamp(min=0).minimum(extent)
