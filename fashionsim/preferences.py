@@ -31,7 +31,7 @@ KNOWN = {
 }
 
 API, STAFF = "/api/", "/admin/"
-"""Where programs ask, and where the shop's people work: in English alone."""
+"""Where programs ask, each in its language, and where the shop's people work, in English."""
 
 
 class PreferencesMiddleware:

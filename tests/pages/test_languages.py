@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core import mail
 from django.test import Client
 from django.utils import translation
-from django.utils.translation import to_locale, trans_real
+from django.utils.translation import to_locale
 
 from accounts.models import Preferences
 from accounts.services import choose
@@ -169,16 +169,14 @@ def pretended(monkeypatch):
             for part in PLACE.split(str(text))
         )
 
-    monkeypatch.setattr(trans_real, "gettext", bracketed)
-    monkeypatch.setattr(trans_real, "pgettext", lambda context, text: bracketed(text))
-    for name, plural in (("ngettext", 0), ("npgettext", 1)):
-        monkeypatch.setattr(
-            trans_real,
-            name,
-            lambda *said, plural=plural: bracketed(said[plural + (said[-1] != 1)]),
-        )
-    for name in ("gettext", "pgettext", "ngettext", "npgettext"):
-        monkeypatch.setattr(translation._trans, name, getattr(trans_real, name), raising=False)
+    looked_up = {
+        "gettext": bracketed,
+        "pgettext": lambda context, text: bracketed(text),
+        "ngettext": lambda one, many, count: bracketed(one if count == 1 else many),
+        "npgettext": lambda context, one, many, count: bracketed(one if count == 1 else many),
+    }
+    for name, function in looked_up.items():
+        monkeypatch.setattr(translation._trans, name, function)
 
 
 def test_every_text_of_every_page_is_looked_up(people, shop, pretended):
