@@ -12,7 +12,8 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, DateTimeField, OuterRef, Q, QuerySet, Subquery
+from django.forms import SplitDateTimeField
 from django.http import (
     HttpRequest,
     HttpResponse,
@@ -31,6 +32,7 @@ from django.views.decorators.http import require_POST
 from catalog import quality
 from catalog.admin import (
     BoundedPaginator,
+    DateAndTime,
     LookOnly,
     ModelAdmin,
     TabularInline,
@@ -885,6 +887,7 @@ class RuleAdmin(ModelAdmin):
     )
     search_help_text = "Product, category or note"
     autocomplete_fields = ("product", "category", "query_product")
+    formfield_overrides = {DateTimeField: {"form_class": SplitDateTimeField, "widget": DateAndTime}}
     fieldsets = (
         ("What", {"fields": ("action", "product", "position", "note")}),
         (
