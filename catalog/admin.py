@@ -10,10 +10,12 @@ from auditlog.models import LogEntry
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
+from django.contrib.admin.widgets import AdminSplitDateTime
 from django.core.cache import cache
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Paginator
 from django.db.models import Count, Model, OuterRef, Q, QuerySet, Subquery, URLField
+from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.defaultfilters import filesizeformat
 from django.template.response import TemplateResponse
@@ -46,20 +48,27 @@ from catalog.services import named
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
     TabularInline = admin.TabularInline[Any, Any]
+    InlineFormSet = BaseInlineFormSet[Any, Any, Any]
     Deleted = tuple[list[Any], dict[str, int], set[str], list[str]]
 else:
+    InlineFormSet = BaseInlineFormSet
     ModelAdmin = admin.ModelAdmin
     TabularInline = admin.TabularInline
 
 # --- Parts of pages -------------------------------------------------------------------------
 
 
-def thumbnail(view: str, identifier: str | None) -> SafeString | None:
-    """A small picture, loaded when it comes into sight: "image-file" or "segment-crop"."""
+def thumbnail(view: str, identifier: str | None, alt: str = "") -> SafeString | None:
+    """A small picture, loaded when it comes into sight: "image-file" or "segment-crop".
+
+    In a list it is a link, which goes by `alt`, or by the picture's identifier.
+    """
     if identifier is None:
         return None
     url = reverse(view, args=[identifier])
-    return format_html('<img class="thumbnail" src="{}?width=160" alt="" loading="lazy">', url)
+    return format_html(
+        '<img class="thumbnail" src="{}?width=160" alt="{}" loading="lazy">', url, alt or identifier
+    )
 
 
 def badge(value: str, label: str) -> SafeString:
@@ -103,6 +112,15 @@ def link_to(row: Model | None) -> SafeString | None:
         return None
     view = f"admin:{row._meta.app_label}_{row._meta.model_name}_change"
     return format_html('<a href="{}">{}</a>', reverse(view, args=[row.pk]), row)
+
+
+class DateAndTime(AdminSplitDateTime):
+    """The admin's two fields for a moment, each with a name of its own."""
+
+    def __init__(self, attrs: Any = None) -> None:
+        super().__init__(attrs)
+        for widget, name in zip(self.widgets, ("Date", "Time"), strict=True):
+            widget.attrs["aria-label"] = name
 
 
 class LookOnly(ModelAdmin):
@@ -223,9 +241,20 @@ class ColourFilter(admin.SimpleListFilter):
 # --- Products -------------------------------------------------------------------------------
 
 
+class NamedFields(InlineFormSet):
+    """Forms in a table, whose fields have names for those who do not see its columns."""
+
+    def add_fields(self, form: Any, index: int | None) -> None:
+        super().add_fields(form, index)
+        for name, field in form.fields.items():
+            if not field.widget.is_hidden:
+                field.widget.attrs.setdefault("aria-label", str(field.label or name))
+
+
 class ImageInline(TabularInline):
     """The order of a product's pictures; new ones are uploaded, not typed in."""
 
+    formset = NamedFields
     model = OriginalImage
     fields = ("preview", "state", "problem", "position")
     readonly_fields = ("preview", "state", "problem")
@@ -249,6 +278,7 @@ class ImageInline(TabularInline):
 class FormerReferenceInline(TabularInline):
     """References of products that were merged into this one; deleting one sets it free."""
 
+    formset = NamedFields
     model = FormerReference
     fields = readonly_fields = ("reference",)
     extra = 0
@@ -439,7 +469,7 @@ class ProductAdmin(Pictured):
 
     @admin.display(description="picture")
     def preview(self, product: Any) -> SafeString | None:
-        return thumbnail("image-file", product.first_image)
+        return thumbnail("image-file", product.first_image, alt=product.name)
 
     def save_model(self, request: HttpRequest, obj: Product, form: Any, change: bool) -> None:
         if "category" in form.changed_data:

@@ -159,7 +159,7 @@ def _move_the_rest(kept: Product, going: Product) -> None:
 def differences(first: Product, second: Product) -> Iterable[tuple[str, str, str]]:
     """Details in which two products differ: what it is called, and what each of them has."""
     for field in Product._meta.fields:
-        if field.name not in {"id", "created_at", "updated_at", "category_predicted"}:
+        if field.name not in {"id", "reference", "created_at", "updated_at"}:
             one, other = (_told(product, field.name) for product in (first, second))
             if one != other:
                 yield str(field.verbose_name), one, other

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import DateTimeField, OuterRef, QuerySet, Subquery
+from django.forms import SplitDateTimeField
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from catalog.admin import ModelAdmin, badge, thumbnail, when, with_reason
+from catalog.admin import DateAndTime, ModelAdmin, badge, thumbnail, when, with_reason
 from catalog.models import OriginalImage
 from similarity.models import Rule
 
@@ -54,6 +55,7 @@ class RuleAdmin(ModelAdmin):
     )
     search_help_text = "Product, category or note"
     autocomplete_fields = ("product", "category", "query_product")
+    formfield_overrides = {DateTimeField: {"form_class": SplitDateTimeField, "widget": DateAndTime}}
     fieldsets = (
         ("What", {"fields": ("action", "product", "position", "note")}),
         (

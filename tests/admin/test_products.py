@@ -71,7 +71,8 @@ def test_the_list_shows_the_first_picture_small_and_lazily(merchandiser, dress):
     second = add_photo(photo("blue"), dress).image
     dress.images.exclude(pk=second.pk).update(position=second.position + 1)
     page = merchandiser.get(LIST).content.decode()
-    assert f'src="/api/v1/images/{second.identifier}/file/?width=160" alt="" loading="lazy"' in page
+    source = f"/api/v1/images/{second.identifier}/file/?width=160"
+    assert f'src="{source}" alt="{dress.name}" loading="lazy"' in page
     assert page.count('class="thumbnail"') == 1
 
 
