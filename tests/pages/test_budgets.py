@@ -122,6 +122,7 @@ def tasks_of(page) -> Iterator[list[float]]:
         event["tdur"] / 1000
         for event in events
         if event["name"] == "RunTask" and (event["pid"], event["tid"]) in pages
+        if "tdur" in event  # one that the tracing began or ended in the middle of has none
     )
     found.extend(sorted(tasks, reverse=True))
     assert found, "nothing was traced"
