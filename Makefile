@@ -22,8 +22,8 @@ help:  ## List the targets
 	@touch $@
 
 # GroundingDINO without its own requirements (see requirements/groundingdino.txt).
-.venv/.setup: .venv/.base requirements/ml.txt requirements/groundingdino.txt requirements/dev.txt requirements/engines.txt requirements/services.txt requirements/supabase.txt
-	$(PIP) -r requirements/ml.txt -r requirements/engines.txt -r requirements/dev.txt -r requirements/supabase.txt
+.venv/.setup: .venv/.base requirements/ml.txt requirements/groundingdino.txt requirements/dev.txt requirements/engines.txt requirements/s3.txt requirements/services.txt requirements/supabase.txt
+	$(PIP) -r requirements/ml.txt -r requirements/engines.txt -r requirements/dev.txt -r requirements/s3.txt -r requirements/supabase.txt
 	$(PIP) --no-deps -r requirements/groundingdino.txt
 	@if pkg-config --exists mysqlclient || pkg-config --exists libmariadb || pkg-config --exists mariadb; then \
 		$(PIP) -r requirements/services.txt; \

@@ -6,8 +6,10 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import flatten
+from django.contrib.admin.widgets import AdminSplitDateTime
 from django.contrib.auth import admin as auth_admin
-from django.db.models import QuerySet
+from django.db.models import DateTimeField, Field, QuerySet
+from django.forms import SplitDateTimeField
 from django.http import HttpRequest
 from django.shortcuts import render
 from django.template.defaultfilters import truncatechars
@@ -22,10 +24,27 @@ admin.site.site_header = admin.site.site_title = "FashionSim"
 admin.site.login_form = AdminSignInForm
 
 
+class DateAndTime(AdminSplitDateTime):
+    """The admin's two fields for a moment, each with a name of its own."""
+
+    def __init__(self, attrs: Any = None) -> None:
+        super().__init__(attrs)
+        for widget, name in zip(self.widgets, ("Date", "Time"), strict=True):
+            widget.attrs["aria-label"] = name
+
+
+WITH_NAMES: dict[type[Field[Any, Any]], dict[str, Any]] = {
+    DateTimeField: {"form_class": SplitDateTimeField, "widget": DateAndTime}
+}
+"""What a form with moments takes as its overrides."""
+
+
 @admin.register(User)
 class UserAdmin(auth_admin.UserAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     list_display = ("username", "email", "roles", "is_staff", "is_active", "last_login")
     list_filter = ("groups", "is_superuser", "is_active")
+    readonly_fields = ("last_login", "date_joined")
+    filter_horizontal = ()  # two lists and their arrows, which a screen reader cannot make out
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         # The accounts of API keys are nobody's to edit: see the keys.
@@ -44,6 +63,7 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the
 
     list_display = ("name", "beginning", "may_search", "may_edit", "state", "last_used_at")
     list_filter = ("may_search", "may_edit", "revoked_at")
+    formfield_overrides = WITH_NAMES
     search_fields = ("name", "beginning")
     fields = (
         "name",

@@ -10,11 +10,11 @@ from auditlog.models import LogEntry
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
-from django.contrib.admin.widgets import AdminSplitDateTime
 from django.core.cache import cache
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Paginator
 from django.db.models import Count, Model, OuterRef, Q, QuerySet, Subquery, URLField
+from django.db.models.functions import Coalesce
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.defaultfilters import filesizeformat
@@ -114,28 +114,6 @@ def link_to(row: Model | None) -> SafeString | None:
     return format_html('<a href="{}">{}</a>', reverse(view, args=[row.pk]), row)
 
 
-class DateAndTime(AdminSplitDateTime):
-    """The admin's two fields for a moment, each with a name of its own."""
-
-    def __init__(self, attrs: Any = None) -> None:
-        super().__init__(attrs)
-        for widget, name in zip(self.widgets, ("Date", "Time"), strict=True):
-            widget.attrs["aria-label"] = name
-
-
-class LookOnly(ModelAdmin):
-    """Rows that the work itself writes, and people only look at."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
 class Pictured(ModelAdmin):
     """Rows whose form has their pictures beside it, with the garments found in them."""
 
@@ -174,6 +152,26 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
         # As plain keys: what is annotated would be worked out for each row that is counted.
         rows: QuerySet[Any, Any] = self.object_list.order_by().values("pk")  # type: ignore[attr-defined]
         return rows[: self.MOST + 1].count()
+
+
+class Bounded:
+    """A list of what there may be any number of: no more rows are counted than a page tells."""
+
+    paginator: Any = BoundedPaginator
+    show_full_result_count = False
+
+
+class LookOnly(Bounded, ModelAdmin):
+    """Rows that the work itself writes, and people only look at: in time, many."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
 
 
 class CommonestFilter(admin.SimpleListFilter):
@@ -326,7 +324,7 @@ class ChangeForm(forms.Form):
         )
 
 
-class ProductAdmin(Pictured):
+class ProductAdmin(Bounded, Pictured):
     picture_lookup = "product"
     actions = ("edit_together",)
     object_history_template = "admin/staff/history.html"
@@ -351,8 +349,6 @@ class ProductAdmin(Pictured):
     )
     list_select_related = ("category",)
     list_per_page = 50
-    paginator = BoundedPaginator
-    show_full_result_count = False
     search_fields = ("reference", "name", "brand", "tags__name")
     search_help_text = "Reference, name, brand or tag"
     autocomplete_fields = ("category", "tags", "sizes")
@@ -494,15 +490,19 @@ class ProductAdmin(Pictured):
         return badge(product.sale_status, product.get_sale_status_display())
 
 
-class CountedAdmin(ModelAdmin):
+class CountedAdmin(Bounded, ModelAdmin):
     """What products are sorted by, with the number of products in each."""
 
     list_display: Any = ("name", "used_by")
     search_fields = ("name",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Each row counts its own products, so only those that are shown are counted."""
+        name = self.model.products.field.name
+        own = Product.objects.filter(**{name: OuterRef("pk")}).order_by().values(name)
+        count = Subquery(own.annotate(count=Count("pk")).values("count"))
         rows: QuerySet[Any] = (
-            super().get_queryset(request).annotate(product_count=Count("products"))
+            super().get_queryset(request).annotate(product_count=Coalesce(count, 0))
         )
         return rows
 
@@ -567,7 +567,7 @@ class SegmentInline(TabularInline):
         return bounds(segment)
 
 
-class ImageAdmin(Pictured):
+class ImageAdmin(Bounded, Pictured):
     picture_lookup = "pk"
     list_display = (
         "preview",
@@ -582,8 +582,6 @@ class ImageAdmin(Pictured):
     list_filter = ("status", "source", ("product", admin.EmptyFieldListFilter), "created_at")
     list_select_related = ("product", "owner")
     list_per_page = 50
-    paginator = BoundedPaginator
-    show_full_result_count = False
     search_fields = (
         "identifier",
         "source_name",
@@ -680,8 +678,6 @@ class SegmentAdmin(LookOnly):
     )
     list_select_related = ("image__product",)
     list_per_page = 50
-    paginator = BoundedPaginator
-    show_full_result_count = False
     search_fields = ("identifier", "label", "image__product__reference", "image__product__name")
     search_help_text = "Identifier, label or product"
     fields = (

@@ -1,9 +1,9 @@
 """How many products each further choice would leave: the counts beside a search's results.
 
-Likeness ranks and leaves nothing out, so what a search matches are all products that pass its
-filters, without those that it is told to keep out. A value's count is of those that pass all
-filters *but the facet's own*: somebody who has chosen one brand still sees what the other brands
-have. Algolia calls that disjunctive faceting:
+A value's count is how many results a search for it would have. Likeness ranks and leaves nothing
+out, so these are all that have been described, pass the filters and lie within the search's
+`Scope`. It is of those that pass all filters *but the facet's own*: somebody who has chosen one
+brand still sees what the other brands have. Algolia calls that disjunctive faceting:
 https://www.algolia.com/doc/guides/managing-results/refine-results/faceting/#conjunctive-and-disjunctive-faceting
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
@@ -24,8 +24,11 @@ from django.db.models import (
     Case,
     CharField,
     Count,
+    Exists,
     F,
     Model,
+    OuterRef,
+    Q,
     QuerySet,
     Value,
     When,
@@ -33,8 +36,9 @@ from django.db.models import (
 from django.db.models.functions import Cast
 from django.utils.translation import gettext_lazy as _
 
-from catalog.filters import passing
-from catalog.models import Category, Product, SegmentColour, Size, Tag, findable
+from catalog import word_index
+from catalog.filters import concerns_products, passing
+from catalog.models import Category, OriginalImage, Product, SegmentColour, Size, Tag, findable
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise as StrOrPromise
@@ -98,52 +102,126 @@ class Facets:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptOut:
-    """Products that a search never shows, whatever passes its filters; by their keys."""
+class Ruled:
+    """Products that a search shows never, or always; by their keys."""
 
-    always: frozenset[int] = frozenset()
-    in_own_category: frozenset[int] = frozenset()
-    """Those that it would not show if it asked for their category."""
+    kept_out: frozenset[int] = frozenset()
+    pinned: frozenset[int] = frozenset()
+    """Shown whatever words are asked for, if they pass the filters."""
+
+    @property
+    def told(self) -> list[list[int]]:
+        return [sorted(self.kept_out), sorted(self.pinned)]
 
 
-NOTHING = KeptOut()
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a search can show at all, whatever its filters let pass."""
+
+    ruled: Ruled = Ruled()
+    """Under the filters that there are."""
+    without_category: Ruled = Ruled()
+    """If no category were asked for."""
+    in_own_category: Ruled = Ruled()
+    """If for each product its own category were asked for, and no other."""
+    text: tuple[str, ...] | None = None
+    """Words of which a product has one, or is not shown; None: it need not."""
+    without: tuple[str, ...] = ()
+    """Words of which it has none."""
+    pictures: bool = False
+    """Whether pictures that belong to no product are results as well, where no filter is of
+    products."""
+    own_pictures: frozenset[int] = frozenset()
+    """Those of them that are searched with."""
+
+    @property
+    def told(self) -> list[Any]:
+        """The same as JSON has it."""
+        ruled = [self.ruled.told, self.without_category.told, self.in_own_category.told]
+        return [ruled, self.text, self.without, self.pictures, sorted(self.own_pictures)]
 
 
-def count(filters: Mapping[str, Any], kept_out: KeptOut = NOTHING) -> Facets:
+EVERYTHING = Scope()
+
+
+def count(filters: Mapping[str, Any], scope: Scope = EVERYTHING) -> Facets:
     """Counts of products under filters that were validated before, as many as would be found.
 
     Two queries. Counts of many products are kept for a minute, since they take a while.
     """
-    out = [sorted(kept_out.always), sorted(kept_out.in_own_category)]
-    told = json.dumps([filters, out], sort_keys=True, default=str)
+    told = json.dumps([filters, scope.told], sort_keys=True, default=str)
     key = f"facets-{hashlib.sha256(told.encode()).hexdigest()}"
     found: Facets | None = cache.get(key)
     if found is None:
-        found = _count(filters, kept_out)
+        found = _count(filters, scope)
         if found.counted > MANY:
             cache.set(key, found, KEPT_SECONDS)
     return found
 
 
-def without_each(filters: Mapping[str, Any], kept_out: KeptOut = NOTHING) -> dict[str, int]:
-    """How many products would pass if one filter were taken back, by its name: what to try where
-    nothing is left. The two ends of a price are one filter, named "price".
+def without_each(filters: Mapping[str, Any], scope: Scope = EVERYTHING) -> dict[str, int]:
+    """How many results there would be if one filter were taken back, by its name: what to try
+    where nothing is left. The two ends of a price are one filter, named "price".
     """
     groups = {"price" if name in PRICES else name: {name} for name in filters}
     if "price" in groups:
         groups["price"] = set(PRICES)
-    return {
-        name: _passing(
-            {key: filters[key] for key in filters if key not in own}, kept_out.always
-        ).count()
-        for name, own in groups.items()
-    }
+    return {name: _results(_but(filters, *own), scope, own) for name, own in groups.items()}
 
 
-def _count(filters: Mapping[str, Any], kept_out: KeptOut) -> Facets:
-    def others(*own: str, without: frozenset[int] = kept_out.always) -> QuerySet[Product]:
-        return _passing(
-            {name: value for name, value in filters.items() if name not in own}, without
+def _results(filters: Mapping[str, Any], scope: Scope, taken_back: Collection[str]) -> int:
+    ruled = scope.without_category if "category" in taken_back else scope.ruled
+    products = _described(filters, _Within(scope, ruled))
+    return products.count() + _pictures(filters, scope).count()
+
+
+def _pictures(filters: Mapping[str, Any], scope: Scope) -> QuerySet[OriginalImage]:
+    """The pictures without a product that are among the results."""
+    if not scope.pictures or concerns_products(filters):
+        return OriginalImage.objects.none()
+    images = OriginalImage.objects.filter(product=None, status=OriginalImage.Status.READY)
+    images = images.exclude(pk__in=sorted(scope.own_pictures)).order_by()
+    if colours := filters.get("colour"):
+        images = images.filter(pk__in=_coloured(colours).values("segment__image"))
+    return images
+
+
+def _but(filters: Mapping[str, Any], *own: str) -> dict[str, Any]:
+    return {name: value for name, value in filters.items() if name not in own}
+
+
+@dataclass(frozen=True, slots=True)
+class _Within:
+    """A scope, with the rules of it that hold for what is counted."""
+
+    scope: Scope
+    ruled: Ruled
+
+    @property
+    def is_all(self) -> bool:
+        """Whether every product lies within it."""
+        return self.scope.text is None and not (self.scope.without or self.ruled.kept_out)
+
+    def of(self, products: QuerySet[Product]) -> QuerySet[Product]:
+        if self.scope.text is not None:
+            having = Q(pk__in=word_index.having(self.scope.text))
+            products = products.filter(having | Q(pk__in=sorted(self.ruled.pinned)))
+        if self.scope.without:
+            products = products.exclude(pk__in=word_index.having(self.scope.without))
+        if self.ruled.kept_out:
+            products = products.exclude(pk__in=sorted(self.ruled.kept_out))
+        return products
+
+
+def _count(filters: Mapping[str, Any], scope: Scope) -> Facets:
+    within = _Within(scope, scope.ruled)
+
+    def others(*own: str, within: _Within = within) -> QuerySet[Product]:
+        return _described(_but(filters, *own), within)
+
+    def linked(name: str, links: type[Model], named: type[Tag | Size]) -> Rows:
+        return _linked(
+            None if within.is_all and not _but(filters, name) else others(name), links, named
         )
 
     found = _Counted(
@@ -152,10 +230,11 @@ def _count(filters: Mapping[str, Any], kept_out: KeptOut) -> Facets:
             _plain(others("season"), "season"),
             _plain(others("sale_status"), "sale_status"),
             _grouped("in_stock", others("in_stock").exclude(**SOLD_OUT), text=F("sale_status")),
-            _colours(others("colour")),
-            _keyed(others("category", without=kept_out.always | kept_out.in_own_category)),
-            _linked(others("tag"), Product.tags.through, Tag),
-            _linked(others("size"), Product.sizes.through, Size),
+            _colours(_passing(_but(filters, "colour"), within)),
+            *_colours_of_pictures(_but(filters, "colour"), scope),
+            _keyed(others("category", within=_Within(scope, scope.in_own_category))),
+            linked("tag", Product.tags.through, Tag),
+            linked("size", Product.sizes.through, Size),
             _bands(others(*PRICES)),
         ]
     )
@@ -175,17 +254,34 @@ def _count(filters: Mapping[str, Any], kept_out: KeptOut) -> Facets:
 SOLD_OUT = {"sale_status": Product.SaleStatus.SOLD_OUT}
 
 
-def _passing(
-    filters: Mapping[str, Any], without: Collection[int] = frozenset()
-) -> QuerySet[Product]:
+def _passing(filters: Mapping[str, Any], within: _Within) -> QuerySet[Product]:
     """The products that pass, each once, so that what is joined later is not counted twice."""
     products = Product.objects.order_by()
-    if filters:
+    if concerns_products(filters):
         products = products.filter(pk__in=passing(filters).values("pk"))
     if colours := filters.get("colour"):
-        rows = SegmentColour.objects.prominent(colours).filter(findable("segment__")).order_by()
-        products = products.filter(pk__in=rows.values("segment__image__product"))
-    return products.exclude(pk__in=sorted(without)) if without else products
+        products = products.filter(pk__in=_coloured(colours).values("segment__image__product"))
+    return within.of(products)
+
+
+def _described(filters: Mapping[str, Any], within: _Within) -> QuerySet[Product]:
+    """Those of them that can be found at all; what has a garment of a colour can."""
+    products = _passing(filters, within)
+    return products if filters.get("colour") else products.filter(_is_described("pk"))
+
+
+def _coloured(names: Iterable[str]) -> QuerySet[SegmentColour]:
+    """The colours of garments that are found by one of these names."""
+    return SegmentColour.objects.prominent(names).filter(findable("segment__")).order_by()
+
+
+def _is_described(product: str) -> Exists:
+    """Whether a product can be found at all: some picture of it has been described.
+
+    `product` leads to its key.
+    """
+    ready = OriginalImage.objects.filter(status=OriginalImage.Status.READY)
+    return Exists(ready.filter(product=OuterRef(product)))
 
 
 # --- What is asked of the database, all facets in one query -----------------------------------
@@ -219,22 +315,35 @@ def _keyed(products: QuerySet[Product]) -> Rows:
     return _grouped("category", products.exclude(category=None), key=F("category_id"))
 
 
-def _linked(products: QuerySet[Product], links: type[Model], named: type[Tag | Size]) -> Rows:
-    """What products are linked to, through the table of those links."""
+def _linked(
+    products: QuerySet[Product] | None, links: type[Model], named: type[Tag | Size]
+) -> Rows:
+    """What products are linked to, through the table of those links; None: of all products."""
     rows = links._default_manager.order_by()
-    if products.query.where:
+    if products is None:
+        rows = rows.filter(_is_described("product"))
+    else:
         rows = rows.filter(product__in=products.values("pk"))
     facet = str(named._meta.model_name)
     return _grouped(facet, rows, key=F(f"{facet}_id"))
 
 
 def _colours(products: QuerySet[Product]) -> Rows:
-    rows = SegmentColour.objects.prominent(SegmentColour.Name).filter(findable("segment__"))
-    rows = rows.order_by().filter(segment__image__product__isnull=False)
+    """What has a colour has been described."""
+    rows = _coloured(SegmentColour.Name).filter(segment__image__product__isnull=False)
     if products.query.where:
         rows = rows.filter(segment__image__product__in=products.values("pk"))
     number = Count("segment__image__product", distinct=True)
     return _grouped("colour", rows, text=F("colour"), number=number)
+
+
+def _colours_of_pictures(filters: Mapping[str, Any], scope: Scope) -> list[Rows]:
+    """The same of pictures without a product, if such are among the results."""
+    if not scope.pictures or concerns_products(filters):
+        return []
+    rows = _coloured(SegmentColour.Name).filter(segment__image__in=_pictures(filters, scope))
+    number = Count("segment__image", distinct=True)
+    return [_grouped("colour", rows, text=F("colour"), number=number)]
 
 
 def _bands(products: QuerySet[Product]) -> Rows:
@@ -248,9 +357,9 @@ class _Counted:
 
     def __init__(self, facets: Sequence[Rows]) -> None:
         first, *others = facets
-        self._found: defaultdict[str, dict[Any, int]] = defaultdict(dict)
+        self._found: defaultdict[str, Counter[Any]] = defaultdict(Counter)
         for facet, text, key, number in first.union(*others, all=True):
-            self._found[facet][key if text is None else text] = number
+            self._found[facet][key if text is None else text] += number
         self._names = self._named()
 
     def _named(self) -> dict[tuple[str, int], tuple[str, str]]:

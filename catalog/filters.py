@@ -9,6 +9,8 @@ import django_filters as filters
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 
 from catalog.models import OriginalImage, Product, Segment, SegmentColour
@@ -36,7 +38,10 @@ class AnyOf(filters.Filter):
         return chosen.distinct() if self.distinct else chosen
 
 
-UNKNOWN_COLOUR = 'There is no colour "{input}". Known are: ' + ", ".join(SegmentColour.Name) + "."
+UNKNOWN_COLOUR = format_lazy(
+    _("There is no colour “{{input}}”. Known are: {colours}."),
+    colours=", ".join(SegmentColour.Name),
+)
 
 
 class ColoursField(ListField):
@@ -46,7 +51,7 @@ class ColoursField(ListField):
         super().validate(value)
         for name in value:
             if name not in SegmentColour.Name:
-                raise ValidationError(UNKNOWN_COLOUR.format(input=name))
+                raise ValidationError(str(UNKNOWN_COLOUR).format(input=name))
 
 
 @extend_schema_field(
@@ -114,6 +119,11 @@ def passing(filters: Mapping[str, Any]) -> QuerySet[Product]:
         if name in filters:
             products = kept.filter(products, filters[name])
     return products
+
+
+def concerns_products(filters: Mapping[str, Any]) -> bool:
+    """Whether something of products is asked for: what belongs to none does not pass then."""
+    return bool(ProductFilter.base_filters.keys() & filters.keys())
 
 
 class ProductListFilter(ProductFilter):

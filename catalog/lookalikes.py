@@ -26,8 +26,9 @@ def keep_both(pair: Lookalike, decision: Lookalike.Decision, by: User | None) ->
 def merge(pair: Lookalike, keep: OriginalImage, by: User | None) -> OriginalImage:
     """Keep one of two pictures for both; the other is deleted, with its garments.
 
-    The kept one takes over the product, if it has none, and stands for the other's bytes: whoever
-    sends those again is given it. Raises CannotDecide, also if the two belong to two products.
+    The kept one takes over the product, if it has none, and stands for the other's bytes and its
+    ids of the service before: whoever sends those again is given it. Raises CannotDecide, also if
+    the two belong to two products.
     """
     keys = {pair.earlier_id, pair.later_id}
     images = OriginalImage.objects.select_for_update().in_bulk(keys)  # nobody merges them meanwhile
@@ -43,6 +44,7 @@ def merge(pair: Lookalike, keep: OriginalImage, by: User | None) -> OriginalImag
         kept.product_id, kept.position = other.product_id, other.position
         kept.save(update_fields=["product", "position"])
     other.merged.update(image=kept)
+    other.former_items.update(image=kept)
     MergedPicture.objects.create(sha256=other.sha256, image=kept)
     other.delete()
     return kept

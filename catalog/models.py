@@ -20,7 +20,7 @@ from catalog.words import LONGEST
 
 valid_identifier = RegexValidator(
     r"^[A-Za-z0-9][A-Za-z0-9_-]*\Z",
-    "Use letters, digits, hyphens and underscores, and begin with a letter or digit.",
+    _("Use letters, digits, hyphens and underscores, and begin with a letter or digit."),
 )
 
 
@@ -155,7 +155,10 @@ class Product(models.Model):
         """A reference that leads to another product is no new one's."""
         former = FormerReference.objects.filter(reference=self.reference)
         if known := former.select_related("product").first():
-            sentence = f"{self.reference} was merged into {known.product.reference}: use that."
+            sentence = _("%(former)s was merged into %(kept)s: use that.") % {
+                "former": self.reference,
+                "kept": known.product.reference,
+            }
             raise ValidationError({"reference": sentence})
 
 
@@ -237,6 +240,8 @@ class OriginalImage(models.Model):
         indexes = [
             models.Index(fields=["status", "-created_at"]),
             models.Index(fields=["product", "position", "id"]),
+            # Whether a product can be found at all is asked of this alone.
+            models.Index(fields=["product", "status"]),
         ]
 
     def __str__(self) -> str:

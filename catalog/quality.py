@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import reduce
+from operator import or_
 
 from django.core.cache import cache
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import (
+    BigIntegerField,
+    Count,
+    Exists,
+    ExpressionWrapper,
+    OuterRef,
+    Q,
+    QuerySet,
+)
 from django.utils import timezone
 
 from accounts.models import User
@@ -63,17 +73,22 @@ def _condition(problem: str) -> Q:
 
 
 def _unusual() -> Q:
-    """Pictures of products none of whose garments is of a kind that is usual in their category."""
-    condition = Q(pk__in=[])
-    for category, usual in usual_labels().items():
-        garments = Segment.objects.filter(findable(), image=OuterRef("pk"))
-        garments = garments.exclude(detector=Segment.NOTHING_FOUND)
-        condition |= Q(
-            Exists(garments),
-            ~Exists(garments.filter(label__in=usual)),
-            image__product__category=category,
-        )
-    return condition
+    """Pictures of products none of whose garments is of a kind that is usual in their category.
+
+    Two questions for each picture, however many categories there are.
+    """
+    usual = usual_labels()
+    if not usual:
+        return Q(pk__in=[])
+    category = ExpressionWrapper(OuterRef("image__product__category"), BigIntegerField())
+    garments = Segment.objects.filter(findable(), image=OuterRef("pk")).order_by()
+    garments = garments.exclude(detector=Segment.NOTHING_FOUND).annotate(of=category)
+    fitting = reduce(or_, (Q(of=key, label__in=labels) for key, labels in usual.items()))
+    return Q(
+        Exists(garments),
+        ~Exists(garments.filter(fitting)),
+        image__product__category__in=list(usual),
+    )
 
 
 def usual_labels() -> dict[int, list[str]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError as ModelValidationError
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.reverse import reverse
@@ -122,7 +123,7 @@ class ProductSerializer(serializers.ModelSerializer[Product]):
 
     def update(self, instance: Product, validated_data: dict[str, Any]) -> Product:
         if validated_data.pop("reference", instance.reference) != instance.reference:
-            raise serializers.ValidationError({"reference": ["A reference cannot be changed."]})
+            raise serializers.ValidationError({"reference": [_("A reference cannot be changed.")]})
         return self._save(instance.reference, validated_data)
 
     def _save(self, reference: str, details: dict[str, Any]) -> Product:

@@ -252,11 +252,19 @@ def save_product(
     is_new = product.pk is None
     with word_index.once():
         product.save()
-        if tags or (tags is not None and not is_new):
-            product.tags.set(named(Tag, tags))
-        if sizes or (sizes is not None and not is_new):
-            product.sizes.set(named(Size, sizes))
+        if tags is not None:
+            _link(product.tags, named(Tag, tags), is_new=is_new)
+        if sizes is not None:
+            _link(product.sizes, named(Size, sizes), is_new=is_new)
     return product
+
+
+def _link(linked: Any, rows: Sequence[Named], *, is_new: bool) -> None:
+    """Let these be all that a product is linked to; a new one has none that would have to go."""
+    if is_new:
+        linked.add(*rows)
+    else:
+        linked.set(rows)
 
 
 def products_called(references: Iterable[str]) -> dict[str, int]:
@@ -293,7 +301,10 @@ def named(model: type[Named], names: Iterable[str]) -> list[Named]:
     """The tags, or sizes, of those names, made where they are new."""
     wanted = {name.strip() for name in names if name.strip()}
     rows = model._default_manager
-    new = wanted - set(rows.filter(name__in=wanted).values_list("name", flat=True))
+    known = list(rows.filter(name__in=wanted))
+    new = wanted - {row.name for row in known}
+    if not new:
+        return known
     made = [model(name=name) for name in sorted(new)]
     for row in made:
         row.clean_fields()

@@ -82,6 +82,11 @@ def having(words: Collection[str]) -> QuerySet[ProductWord, int]:
     return ProductWord.objects.filter(word__in=words).order_by().values_list("product", flat=True)
 
 
+def looked_up(words: Collection[str]) -> list[str]:
+    """Those of the words by which `ranked` finds products."""
+    return list(_rareness(words))
+
+
 def words_of(products: Collection[int], words: Collection[str]) -> dict[int, set[str]]:
     """Those of the words that each of the products has."""
     rows = ProductWord.objects.filter(product__in=products, word__in=words)

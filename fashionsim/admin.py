@@ -11,17 +11,18 @@ from django.contrib import admin
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
+from catalog.admin import Bounded
+
 admin.site.unregister(LogEntry)
 
 
 @admin.register(LogEntry)
-class AuditAdmin(LogEntryAdmin):  # type: ignore[misc]  # the library has no types
+class AuditAdmin(Bounded, LogEntryAdmin):  # type: ignore[misc]  # the library has no types
     """Its own form of the library's: what was it, what is it, and by what road it came."""
 
     list_display = ("created", "user_url", "action", "resource_url", "told", "road")
     list_filter = ("action", ResourceTypeFilter, "timestamp")
     list_per_page = 50
-    show_full_result_count = False
     search_fields = ("object_repr", "actor__username")
     search_help_text = "What was changed, or who changed it"
     readonly_fields = ("created", "user_url", "road", "resource_url", "action", "msg")

@@ -46,9 +46,15 @@ AUDITED: dict[str, dict[str, Any]] = {
 
 
 def connect() -> None:
-    """Keep the log from now on."""
+    """Keep the log from now on.
+
+    Of a model's own fields, unless named: the library would note the relations from other
+    models too, as names of their managers.
+    """
     for name, options in AUDITED.items():
-        auditlog.register(apps.get_model(name), **options)
+        model = apps.get_model(name)
+        own = {"include_fields": [field.name for field in model._meta.concrete_fields]}
+        auditlog.register(model, **own | options)
     pre_save.connect(audit.sign, sender=LogEntry, dispatch_uid="accounts.audit.sign")
     pre_log.connect(audit.is_noted, dispatch_uid="accounts.audit.is_noted")
     # After auditlog's own receiver, which has been connected above.

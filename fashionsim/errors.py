@@ -13,7 +13,6 @@ from django.core.exceptions import RequestDataTooBig, SuspiciousOperation, TooMa
 from django.db import DataError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
-from django.utils.formats import number_format
 from django.utils.translation import gettext, ngettext, override
 from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import APIException
@@ -23,13 +22,13 @@ from rest_framework.views import exception_handler
 
 from accounts.backends import seconds_locked
 from fashionsim.preferences import accepted_language
+from similarity import intake
 from similarity.engine.errors import (
     BadImage,
     EngineError,
     FetchRefused,
     IndexUnavailable,
     MissingWeights,
-    Unacceptable,
 )
 from similarity.errors import Refused
 
@@ -93,15 +92,9 @@ def describe(error: Exception) -> dict[str, Any] | None:
     if isinstance(error, Refused):
         return problem(error.status, error.code, str(error))
     if isinstance(error, EngineError):
-        return problem(_engine_status(error), error.code, _sentence(error))
+        return problem(_engine_status(error), error.code, intake.told(error))
     if isinstance(error, TooManyFilesSent):
-        limit = settings.MAX_UPLOAD_FILES
-        detail = ngettext(
-            "Send at most %(files)s file at a time.",
-            "Send at most %(files)s files at a time.",
-            limit,
-        )
-        return problem(413, "too_many_files", detail % {"files": limit})
+        return problem(413, "too_many_files", intake.too_many_files())
     if isinstance(error, RequestDataTooBig):
         return too_large()
     if isinstance(error, SuspiciousOperation | DataError):
@@ -115,20 +108,6 @@ def too_large() -> dict[str, Any]:
     megabytes = settings.MAX_REQUEST_BYTES / 2**20
     detail = gettext("Send at most %(megabytes)s MB at a time.") % {"megabytes": f"{megabytes:g}"}
     return problem(413, "request_too_large", detail)
-
-
-def _sentence(error: EngineError) -> str:
-    """What an error says, in the reader's language; to those who run the shop, in English."""
-    if not isinstance(error, Unacceptable):
-        return str(error)
-    values = {name: _readable(value) for name, value in error.values.items()}
-    return gettext(error.sentence).format(**values)
-
-
-def _readable(value: Any) -> str:
-    if isinstance(value, int):
-        return number_format(value, force_grouping=True)
-    return gettext(value)
 
 
 def _engine_status(error: EngineError) -> int:

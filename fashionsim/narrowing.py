@@ -13,7 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from catalog import facets
-from catalog.facets import PRICES, FacetValue, KeptOut, PriceBand
+from catalog.facets import PRICES, FacetValue, PriceBand, Scope
 from catalog.models import Category, Product, SegmentColour
 from fashionsim import sizes
 
@@ -66,12 +66,12 @@ NAMES: dict[str, dict[str, StrOrPromise]] = {
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A value that can be ticked, with how many products it would leave; None: not known."""
+    """A value that can be ticked, with how many results it would leave."""
 
     filter: str
     value: str
     name: str
-    count: int | None
+    count: int
     is_chosen: bool
 
 
@@ -94,7 +94,7 @@ class Band:
     """A range of prices that can be chosen with one press."""
 
     text: str
-    count: int | None
+    count: int
     is_chosen: bool
     kept: list[Field]
 
@@ -111,11 +111,11 @@ class Chip:
 
 @dataclass(frozen=True, slots=True)
 class WayOut:
-    """A filter that keeps everything back, with how many products there are without it."""
+    """A filter that keeps everything back, with how many results there are without it."""
 
     text: StrOrPromise
     """What the search is without it: "Any brand"."""
-    count: int | None
+    count: int
     kept: list[Field]
 
 
@@ -126,42 +126,36 @@ def fields(filters: Filters) -> Iterator[Field]:
             yield name, _plain(value)
 
 
-def narrowing(filters: Filters, kept_out: KeptOut, *, counts: bool) -> dict[str, Any]:
-    """What the page offers to narrow results by, under the filters that there are.
-
-    Without `counts` it says nothing of how many there are: what is found by words alone is less
-    than what passes the filters.
-    """
-    counted = facets.count(filters, kept_out)
+def narrowing(filters: Filters, scope: Scope) -> dict[str, Any]:
+    """What the page offers to narrow results by, under the filters that there are."""
+    counted = facets.count(filters, scope)
     offered: dict[str, list[FacetValue]] = {name: getattr(counted, name) for name in LISTS}
     offered["size"] = sorted(offered["size"], key=lambda size: sizes.order(str(size.name)))
     names = {name: {item.value: item.name for item in values} for name, values in offered.items()}
     names = {name: names.get(name, {}) | NAMES.get(name, {}) for name in {**names, **NAMES}}
     names["category"] |= _category_names(filters)
     lists = [
-        Facet(
-            name, title, _choices(name, filters, offered[name], names, counts), _kept(filters, name)
-        )
+        Facet(name, title, _choices(name, filters, offered[name], names), _kept(filters, name))
         for name, title in LISTS.items()
     ]
     return {
         "facets": [facet for facet in lists if facet.choices],
-        "stock": _stock(filters, counted, names, counts=counts),
-        "bands": [_band(filters, band, counts=counts) for band in counted.price],
+        "stock": _stock(filters, counted, names),
+        "bands": [_band(filters, band) for band in counted.price],
         "price_is_chosen": any(name in filters for name in PRICES),
         "kept_but_price": _kept(filters, *PRICES),
         "chips": list(_chips(filters, names)),
     }
 
 
-def ways_out(filters: Filters, kept_out: KeptOut, *, counts: bool) -> list[WayOut]:
+def ways_out(filters: Filters, scope: Scope) -> list[WayOut]:
     """Filters to take back where nothing passes them all: those that leave most come first."""
-    left = facets.without_each(filters, kept_out)
+    left = facets.without_each(filters, scope)
     ranked = sorted(left, key=lambda name: -left[name])
     return [
         WayOut(
             WITHOUT.get(name, name),
-            left[name] if counts else None,
+            left[name],
             _kept(filters, *(PRICES if name == "price" else [name])),
         )
         for name in ranked
@@ -178,14 +172,13 @@ def _choices(
     filters: Filters,
     offered: Iterable[FacetValue],
     names: Mapping[str, Mapping[str, StrOrPromise]],
-    counts: bool,
 ) -> list[Choice]:
     """The values of a facet, and after them those that are chosen and leave nothing."""
     chosen = [value for _, value in fields({name: filters.get(name, [])})]
     numbers = {item.value: item.count for item in offered}
     numbers |= {value: 0 for value in chosen if value not in numbers}
     return [
-        Choice(name, value, _name(names, name, value), number if counts else None, value in chosen)
+        Choice(name, value, _name(names, name, value), number, value in chosen)
         for value, number in numbers.items()
     ]
 
@@ -194,27 +187,25 @@ def _stock(
     filters: Filters,
     counted: facets.Facets,
     names: Mapping[str, Mapping[str, StrOrPromise]],
-    *,
-    counts: bool,
 ) -> Facet:
     choices = [
         choice
         for name, values in STOCK.items()
-        for choice in _choices(name, filters, getattr(counted, name), names, counts)
+        for choice in _choices(name, filters, getattr(counted, name), names)
         if choice.value in values
     ]
     others = [field for field in fields(filters) if field[1] not in STOCK.get(field[0], ())]
     return Facet("stock", _("Availability"), choices, others)
 
 
-def _band(filters: Filters, band: PriceBand, *, counts: bool) -> Band:
+def _band(filters: Filters, band: PriceBand) -> Band:
     ends = {"price_min": float(band.price_min)}
     if band.price_max is not None:
         ends["price_max"] = float(band.price_max)
     chosen = {name: filters[name] for name in PRICES if name in filters}
     return Band(
         price_text(ends),
-        band.count if counts else None,
+        band.count,
         chosen == ends,
         [*_kept(filters, *PRICES), *ends.items()],
     )

@@ -343,7 +343,7 @@ def _portrait(segment: Segment) -> dict[str, Any]:
     others = [found for picture in pictures for found in picture.segments.all()]
     return {
         "card": looks.Card(segment),
-        "whole": looks.covers(segment.box, image.width, image.height),
+        "is_one_of_many": len(image.segments.all()) > 1,
         "others": [looks.Card(found) for found in others if found.pk != segment.pk],
         "details": [] if product is None else list(looks.details(product)),
         "shop_address": looks.shop_address(product),
@@ -373,5 +373,6 @@ def _more_like(
     return {
         "sold_out": sold_out,
         "cards": looks.cards(neighbours),
-        "worn": [(looks.Card(other), looks.cards(found)) for other, found in worn],
+        # What has no label is a whole picture, in which nothing was found: nobody wears that.
+        "worn": [(looks.Card(other), looks.cards(found)) for other, found in worn if other.label],
     }

@@ -74,6 +74,13 @@ def _at_least(name: str, least: int, value: int) -> int:
     return value
 
 
+def _numbers(name: str, pairs: list[str]) -> dict[str, int]:
+    for pair in pairs:
+        if not re.fullmatch(r"[a-z_]+=\d+", pair):
+            raise ImproperlyConfigured(f"{name} must look like trees=20,search_k=10000: {pair!r}.")
+    return {option: int(value) for option, value in (pair.split("=") for pair in pairs)}
+
+
 def _rate(name: str, value: str) -> str | None:
     if value and not re.fullmatch(r"[1-9]\d*/(s|sec|m|min|h|hour|d|day)", value):
         raise ImproperlyConfigured(f"{name} must look like 60/min, and is {value!r}.")
@@ -320,8 +327,19 @@ CACHES = {
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }
 
-STORAGES = {
-    "default": {"BACKEND": "catalog.storage.AtomicFileSystemStorage"},
+# Pictures lie in DATA_DIR/media, or in a bucket of an object store that speaks S3. boto3 finds its
+# keys as it does anywhere: AWS_ACCESS_KEY_ID, ~/.aws, the machine's role.
+S3_BUCKET = env.str("S3_BUCKET", default="")
+S3_OPTIONS = {
+    "bucket_name": S3_BUCKET,
+    "location": env.str("S3_PREFIX", default=""),
+    "endpoint_url": env.str("S3_ENDPOINT_URL", default="") or None,
+    "region_name": env.str("S3_REGION", default="") or None,
+}
+STORAGES: dict[str, dict[str, Any]] = {
+    "default": {"BACKEND": "catalog.object_store.ObjectStorage", "OPTIONS": S3_OPTIONS}
+    if S3_BUCKET
+    else {"BACKEND": "catalog.storage.AtomicFileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
 STATIC_URL = "static/"
@@ -389,7 +407,7 @@ BACKEND_OPTIONS: dict[str, dict[str, Any]] = {
         "device": DEVICE,
         "precision": PRECISION,
     },
-    "compact": {"models_dir": MODELS_DIR, "device": DEVICE},
+    "compact": {"models_dir": MODELS_DIR, "device": DEVICE, "precision": PRECISION},
     "mobilenet_v2": {"models_dir": MODELS_DIR, "device": DEVICE},
     "resnet50": LARGE_EMBEDDER,
     "triplet": LARGE_EMBEDDER,
@@ -411,6 +429,9 @@ BACKEND_OPTIONS: dict[str, dict[str, Any]] = {
     },
     "pgvector": {"url": env.str("PGVECTOR_URL", default=""), "timeout": INDEX_TIMEOUT},
 }
+# What the index engine is given: it chooses nothing of that by itself.
+INDEX_OPTIONS = _numbers("INDEX_OPTIONS", env.list("INDEX_OPTIONS", default=[]))
+BACKEND_OPTIONS[INDEX] = {**BACKEND_OPTIONS.get(INDEX, {}), **INDEX_OPTIONS}
 # What a build must find of the 10 nearest: engines choose their own options by it.
 INDEX_RECALL = _part("INDEX_RECALL", env.float("INDEX_RECALL", 0.99))
 INDEX_KEEP_BUILDS = _at_least("INDEX_KEEP_BUILDS", 1, env.int("INDEX_KEEP_BUILDS", 3))

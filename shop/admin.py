@@ -105,7 +105,6 @@ class DeliveryAdmin(Operated, LookOnly):
     list_filter = ("state", "event", "webhook", "created_at")
     list_select_related = ("webhook",)
     list_per_page = 50
-    show_full_result_count = False
     search_fields = ("message", "body")
     search_help_text = "Message, or words of its body"
     actions = ("send_again",)
@@ -184,7 +183,6 @@ class ImportAdmin(LookOnly):
     list_filter = ("kind", "created_at")
     list_select_related = ("requested_by",)
     list_per_page = 50
-    show_full_result_count = False
     fields = (
         "id",
         "kind",
@@ -219,7 +217,6 @@ class ShopperEventAdmin(LookOnly):
     list_filter = ("kind", "at")
     list_select_related = ("product",)
     list_per_page = 100
-    show_full_result_count = False
     search_fields = ("product__reference", "product__name")
     search_help_text = "Product"
     fields = ("at", "kind", "product", "place")
@@ -245,6 +242,7 @@ class ShopperEventAdmin(LookOnly):
             "whole": reports.total(days),
             "plots": reports.plots(days),
             "products": reports.by_product(period),
+            "beside": reports.beside_products(period),
             "unclicked": reports.without_clicks(period),
             "is_on": settings.EVENTS,
             "kept_days": settings.EVENTS_DAYS,
@@ -308,7 +306,6 @@ class ImportJobAdmin(LookOnly):
     list_filter = ("kind", "state", "created_at")
     list_select_related = ("requested_by",)
     list_per_page = 50
-    show_full_result_count = False
     search_fields = ("name",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -10,11 +10,12 @@ import datetime as dt
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from accounts.services import preferences_of
@@ -22,6 +23,9 @@ from catalog.services import products_called
 from shop.models import ShopperEvent
 from similarity.errors import Refused
 from similarity.models import Run
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise as StrOrPromise
 
 AHEAD = dt.timedelta(minutes=5)
 """A sender's clock may be so much before ours."""
@@ -42,7 +46,7 @@ class BadEvent(Refused):
 
     status = 400
 
-    def __init__(self, code: str, detail: str) -> None:
+    def __init__(self, code: str, detail: StrOrPromise) -> None:
         super().__init__(detail)
         self.code = code  # type: ignore[misc]  # each reason has its own
 
@@ -61,12 +65,13 @@ class Noted:
 def refuse_if_off() -> None:
     """Raises EventsOff unless the shop notes events."""
     if not settings.EVENTS:
-        raise EventsOff("This shop does not note what shoppers do.")
+        raise EventsOff(_("This shop does not note what shoppers do."))
 
 
 def record(sent: Mapping[int, Mapping[str, Any]], person: User | None) -> Noted:
-    """Note events, by their places in what was sent: kind and product, and perhaps id, search,
-    position and time. Those that cannot be noted keep no others from it. Raises EventsOff.
+    """Note events, by their places in what was sent: kind and product, and perhaps id, position,
+    time, and search, or answer and the product beside which it stood. Those that cannot be noted
+    keep no others from it. Raises EventsOff.
     """
     refuse_if_off()
     noted = Noted()
@@ -74,7 +79,8 @@ def record(sent: Mapping[int, Mapping[str, Any]], person: User | None) -> Noted:
         person, searches = None, {}
     else:
         searches = _searches(sent.values(), person)
-    products = products_called(item["product"] for item in sent.values())
+    named = (item.get(name) for item in sent.values() for name in ("product", "beside"))
+    products = products_called(name for name in named if name)
     rows: dict[uuid.UUID, ShopperEvent] = {}
     for place, item in sent.items():
         try:
@@ -103,17 +109,21 @@ def _row(
 ) -> ShopperEvent:
     reference, now = item["product"], timezone.now()
     if reference not in products:
-        raise BadEvent("unknown_product", f"There is no product {reference}.")
+        sentence = _("There is no product %(reference)s.") % {"reference": reference}
+        raise BadEvent("unknown_product", sentence)
     at = item.get("at") or now
     if at > now + AHEAD:
-        raise BadEvent("in_the_future", "It has not happened yet.")
+        raise BadEvent("in_the_future", _("It has not happened yet."))
     if at < now - dt.timedelta(days=settings.EVENTS_DAYS):
-        raise BadEvent("too_old", f"Events are kept for {settings.EVENTS_DAYS} days.")
+        sentence = _("Events are kept for %(days)s days.") % {"days": settings.EVENTS_DAYS}
+        raise BadEvent("too_old", sentence)
     return ShopperEvent(
         id=item.get("id") or uuid.uuid4(),
         kind=item["kind"],
         product_id=products[reference],
         search=searches.get(item["search"]) if item.get("search") else None,
+        beside_id=products.get(item.get("beside") or ""),
+        answer=item.get("answer"),
         position=item.get("position"),
         person=person,
         at=min(at, now),
@@ -131,10 +141,9 @@ def _searches(items: Any, person: User | None) -> dict[uuid.UUID, Run]:
 
 def of_person(person: User) -> tuple[str, list[dict[str, Any]]]:
     """All events of a person, for them to take away: the name of a file, and its rows."""
-    names = ("id", "kind", "product", "search", "position", "at")
-    rows = person.events.order_by("at", "pk").values_list(
-        "id", "kind", "product__reference", "search", "position", "at"
-    )
+    names = ("id", "kind", "product", "search", "beside", "answer", "position", "at")
+    columns = [f"{name}__reference" if name in {"product", "beside"} else name for name in names]
+    rows = person.events.order_by("at", "pk").values_list(*columns)
     return "events.json", [dict(zip(names, row, strict=True)) for row in rows]
 
 

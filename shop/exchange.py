@@ -15,7 +15,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import PurePosixPath
@@ -24,13 +24,14 @@ from typing import IO, Any, cast
 from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile, File
 from django.core.validators import URLValidator
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import F
 from django.utils import timezone
 from django_q.tasks import async_task
 
 from accounts import audit
 from accounts.models import User
+from catalog import word_index
 from catalog.models import OriginalImage, Product
 from catalog.services import products_called
 from shop import services, sheets
@@ -201,6 +202,11 @@ class Outcome:
     differences: list[dict[str, Any]] = field(default_factory=list)
     problems: list[ImportProblem] = field(default_factory=list)
 
+    def add(self, other: Outcome) -> None:
+        self.counts += other.counts
+        self.differences += other.differences
+        self.problems += other.problems
+
     def refuse(self, job: ImportJob, number: int, name: str, detail: str) -> None:
         self.counts["refused"] += 1
         problem = ImportProblem(job=job, number=number, name=name[:300], detail=detail[:500])
@@ -290,11 +296,26 @@ LONGEST_ADDRESS = 500
 class Wanted:
     """What a row asks for, read and found to be possible."""
 
+    number: int
     reference: str
     details: dict[str, Any]
     pictures: list[Listed] | None
     differences: dict[str, tuple[str, str]]
     is_new: bool
+
+    @property
+    def outcome(self) -> str:
+        return "created" if self.is_new else "changed"
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What it would change, to be looked at before."""
+        return {
+            "number": self.number,
+            "name": self.reference,
+            "is_new": self.is_new,
+            "changes": [[name, *pair] for name, pair in self.differences.items()],
+        }
 
 
 class Rows:
@@ -336,46 +357,66 @@ class Rows:
     def look(self, batch: Sequence[Row]) -> Outcome:
         """What rows would change; while the job is running, they change it."""
         outcome = Outcome()
-        wanted = {sheets.unguarded(cells["reference"]).strip() for _, cells in batch}
-        known = {row.reference: row for row in sheets.with_all().filter(reference__in=wanted)}
+        references = {sheets.unguarded(cells["reference"]).strip() for _, cells in batch}
+        known = {row.reference: row for row in sheets.with_all().filter(reference__in=references)}
+        ready: list[Wanted] = []
         for number, cells in batch:
             if not any(cell.strip() for cell in cells.values()):
                 outcome.counts["unchanged"] += 1  # an empty row
                 continue
-            try:
-                self._take(number, cells, known, outcome)
-            except (BadCell, Refused, EngineError) as error:
-                outcome.refuse(self.job, number, cells["reference"], str(error))
-            except ValidationError as error:
-                outcome.refuse(self.job, number, cells["reference"], _sentence(error))
+            with self._refusing(outcome, number, cells["reference"]):
+                wanted = self._read_row(number, cells, known)
+                if wanted.differences:
+                    ready.append(wanted)
+                else:
+                    outcome.counts["unchanged"] += 1
+        if self.job.state == State.RUNNING:
+            outcome.add(self._put_together(ready))
+        else:
+            outcome.differences = [wanted.told for wanted in ready]
+            outcome.counts.update(wanted.outcome for wanted in ready)
         return outcome
 
-    def _take(
-        self, number: int, cells: dict[str, str], known: dict[str, Product], outcome: Outcome
-    ) -> None:
+    @contextmanager
+    def _refusing(self, outcome: Outcome, number: int, name: str) -> Iterator[None]:
+        """Have a row refused that cannot be taken, for the reason that it raises."""
+        try:
+            yield
+        except (BadCell, Refused, EngineError) as error:
+            outcome.refuse(self.job, number, name, str(error))
+        except ValidationError as error:
+            outcome.refuse(self.job, number, name, _sentence(error))
+
+    def _read_row(self, number: int, cells: dict[str, str], known: Mapping[str, Product]) -> Wanted:
         reference = sheets.reference_of(cells)
         first = self._seen.setdefault(reference, number)
         if first != number:
             raise BadCell(f"The same reference stands in row {first}.")
-        wanted = self._wanted(reference, cells, known.get(reference))
-        if not wanted.differences:
-            outcome.counts["unchanged"] += 1
-            return
-        if self.job.state == State.RUNNING:
-            listed = wanted.pictures if sheets.PICTURES in wanted.differences else None
-            services.put_product(reference, wanted.details, listed, self.job.requested_by)
-        else:
-            outcome.differences.append(
-                {
-                    "number": number,
-                    "name": reference,
-                    "is_new": wanted.is_new,
-                    "changes": [[name, *pair] for name, pair in wanted.differences.items()],
-                }
-            )
-        outcome.counts["created" if wanted.is_new else "changed"] += 1
+        return self._wanted(number, reference, cells, known.get(reference))
 
-    def _wanted(self, reference: str, cells: dict[str, str], known: Product | None) -> Wanted:
+    def _put_together(self, ready: Sequence[Wanted]) -> Outcome:
+        """Put rows in one transaction: one by one, the disk and the words take several times as
+        long. If somebody else changes the same at once, each is put by itself all the same.
+        """
+        try:
+            with transaction.atomic(), word_index.once():
+                return self._put(ready)
+        except OperationalError:
+            return self._put(ready)
+
+    def _put(self, ready: Sequence[Wanted]) -> Outcome:
+        outcome = Outcome()
+        for wanted in ready:
+            with self._refusing(outcome, wanted.number, wanted.reference):
+                listed = wanted.pictures if sheets.PICTURES in wanted.differences else None
+                asked_by = self.job.requested_by
+                services.put_product(wanted.reference, wanted.details, listed, asked_by)
+                outcome.counts[wanted.outcome] += 1
+        return outcome
+
+    def _wanted(
+        self, number: int, reference: str, cells: dict[str, str], known: Product | None
+    ) -> Wanted:
         """What a row asks for; raises BadCell, ValidationError, Refused, EngineError."""
         details = sheets.details_of(cells)
         _refuse_bad_values(reference, details, known)
@@ -389,7 +430,7 @@ class Rows:
         differences = {
             name: (before[name], value) for name, value in after.items() if before[name] != value
         }
-        return Wanted(reference, details, pictures, differences, known is None)
+        return Wanted(number, reference, details, pictures, differences, known is None)
 
     def _pictures(self, names: Sequence[str], known: Product | None) -> tuple[list[Listed], str]:
         """The pictures of a row, each once, and how they would stand in a cell when they are in."""

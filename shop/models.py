@@ -202,6 +202,16 @@ class ShopperEvent(models.Model):
         related_name="events",
         help_text="Among whose results the product stood.",
     )
+    beside = models.ForeignKey(
+        Product,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="events_beside",
+        help_text="The one that was searched with, where no search is kept: on a product's page.",
+    )
+    answer = models.UUIDField(
+        null=True, help_text="Of the answer that had the product, where no search is kept."
+    )
     position = models.PositiveSmallIntegerField(
         null=True, help_text="Among results; 0 is the first."
     )

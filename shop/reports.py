@@ -137,21 +137,30 @@ def total(days: dict[dt.date, Figures]) -> Figures:
 
 def by_product(period: Period) -> list[ProductFigures]:
     """The products that were clicked most, and of those the ones that were shown most."""
+    return _by(period, "product")
+
+
+def beside_products(period: Period) -> list[ProductFigures]:
+    """The products beside which most was clicked, with what was done with what stood there."""
+    return _by(period, "beside")
+
+
+def _by(period: Period, name: str) -> list[ProductFigures]:
     found: dict[int, Figures] = defaultdict(Figures)
     chosen = (
         events_of(period)
-        .exclude(product=None)
-        .values("product")
+        .exclude(**{name: None})
+        .values(name)
         .annotate(
             clicks=Count("pk", filter=Q(kind=Kind.CLICK)),
             shown=Count("pk", filter=Q(kind=Kind.IMPRESSION)),
             place=Avg("position", filter=Q(kind=Kind.CLICK)),
         )
-        .order_by("-clicks", "-shown", "product")[:TOP]
+        .order_by("-clicks", "-shown", name)[:TOP]
     )
-    places = {row["product"]: row["place"] for row in chosen}
-    counted = events_of(period).filter(product__in=list(places))
-    for product, kind, count in counted.values_list("product", "kind").annotate(Count("pk")):
+    places = {row[name]: row["place"] for row in chosen}
+    counted = events_of(period).filter(**{f"{name}__in": list(places)})
+    for product, kind, count in counted.values_list(name, "kind").annotate(Count("pk")):
         found[product].counts[kind] = count
     named = Product.objects.in_bulk(places)
     for key, place in places.items():
@@ -224,8 +233,16 @@ def days_table(period: Period) -> Rows:
 
 
 def products_table(period: Period) -> Rows:
+    return _products_table(by_product(period))
+
+
+def beside_table(period: Period) -> Rows:
+    return _products_table(beside_products(period))
+
+
+def _products_table(items: Sequence[ProductFigures]) -> Rows:
     yield ("product", "name", *FIGURES)
-    for item in by_product(period):
+    for item in items:
         yield (guarded(item.reference), guarded(item.name), *_cells(item.figures))
 
 
@@ -235,7 +252,12 @@ def queries_table(period: Period) -> Rows:
         yield (guarded(item.query), item.searches)  # shoppers' words are anybody's
 
 
-TABLES = {"days": days_table, "products": products_table, "queries": queries_table}
+TABLES = {
+    "days": days_table,
+    "products": products_table,
+    "beside": beside_table,
+    "queries": queries_table,
+}
 
 
 # --- As a picture ---------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from django.core.exceptions import TooManyFilesSent
 from django.core.exceptions import ValidationError as ModelValidationError
 from django.core.files.uploadedfile import UploadedFile
 from django.core.validators import URLValidator
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -18,7 +19,7 @@ from catalog.serializers import ProductDetailSerializer, ProductSerializer
 from shop.models import Import, ShopperEvent
 from shop.services import SHOWN_FAILURES, Listed
 from similarity.engine.errors import BadImage
-from similarity.intake import take_in
+from similarity.intake import take_in, told
 from similarity.serializers import (
     Photo,
     PhotoField,
@@ -36,7 +37,7 @@ ADDRESSES = ("http://", "https://")
 LONGEST_ADDRESS = OriginalImage._meta.get_field("source_url").max_length
 
 is_address = URLValidator(
-    schemes=["http", "https"], message="This is no address of a picture that could be fetched."
+    schemes=["http", "https"], message=_("This is no address of a picture that could be fetched.")
 )
 
 
@@ -48,9 +49,8 @@ class PictureField(PhotoField):
         if isinstance(photo, str) and photo.startswith(ADDRESSES):
             is_address(photo)
             if len(photo) > (LONGEST_ADDRESS or 0):
-                raise serializers.ValidationError(
-                    f"An address may have {LONGEST_ADDRESS} characters."
-                )
+                sentence = _("An address may have %(most)s characters.")
+                raise serializers.ValidationError(sentence % {"most": LONGEST_ADDRESS})
         return photo
 
 
@@ -131,7 +131,7 @@ def taken_in(images: Sequence[Photo]) -> list[Listed]:
         try:
             picture = take_in(photo_bytes(photo))
         except BadImage as error:
-            errors.append({"index": index, "code": error.code, "detail": str(error)})
+            errors.append({"index": index, "code": error.code, "detail": told(error)})
         else:
             listed.append(Listed(picture=picture, name=getattr(photo, "name", None) or ""))
     if errors:
@@ -255,6 +255,15 @@ class EventSerializer(serializers.Serializer[Any]):
         allow_null=True,
         help_text="Id of the search among whose results it stood; one that is unknown is left out.",
     )
+    answer = serializers.UUIDField(
+        required=False, allow_null=True, help_text="Id of the answer of similar/ that had it."
+    )
+    beside = serializers.CharField(
+        max_length=100,
+        required=False,
+        allow_null=True,
+        help_text="Reference of the product that similar/ was asked for; as for searches.",
+    )
     position = serializers.IntegerField(
         min_value=0, max_value=10_000, required=False, allow_null=True, help_text="0 is the first."
     )
@@ -264,6 +273,9 @@ class EventSerializer(serializers.Serializer[Any]):
 
 
 class SimilarProductsSerializer(SimilarSerializer):
+    id = serializers.UUIDField(
+        help_text="Of this answer, for events of what is done with it; nothing else is kept of it."
+    )
     events = serializers.BooleanField(
         help_text="Whether this shop notes what is done with these: events may be sent."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -10,6 +11,8 @@ from django.conf import settings
 from django.core.exceptions import TooManyFilesSent
 from django.core.exceptions import ValidationError as ModelValidationError
 from django.db.models import QuerySet
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, viewsets
 from rest_framework.decorators import action
@@ -44,7 +47,7 @@ from shop.serializers import (
     taken_in,
 )
 from shop.services import Put
-from similarity import results
+from similarity import intake, results
 from similarity import services as similarity
 from similarity.engine.errors import EngineError
 from similarity.errors import Refused
@@ -166,7 +169,7 @@ class ProductViewSet(Idempotent, CatalogProductViewSet):
         limit = filters.pop("limit")
         found = similarity.similar_products(self.get_object(), limit=limit, filters=filters)
         answer = SimilarProductsSerializer(
-            {"results": results.read(found), "events": settings.EVENTS},
+            {"id": uuid.uuid4(), "results": results.read(found), "events": settings.EVENTS},
             context=self.get_serializer_context(),
         )
         return Response(answer.data)
@@ -181,7 +184,7 @@ def put_product(request: Request, reference: str, asked: ProductPutSerializer) -
     """Put a product as it is asked for; raises what keeps it from being put."""
     asked.is_valid(raise_exception=True)
     if asked.validated_data.get("reference", reference) != reference:
-        raise serializers.ValidationError({"reference": ["A reference cannot be changed."]})
+        raise serializers.ValidationError({"reference": [_("A reference cannot be changed.")]})
     pictures = asked.validated_data.get("images")
     if pictures is not None:
         refuse_unless(request, *PICTURE_PERMISSIONS)
@@ -235,15 +238,16 @@ class Batch:
 def told(error: Exception) -> dict[str, Any]:
     """Why an item was refused, as a problem detail has it."""
     if isinstance(error, serializers.ValidationError):
-        detail = "Some fields are missing or do not fit."
+        detail = gettext("Some fields are missing or do not fit.")
         return {"code": "invalid", "detail": detail, "errors": error.detail}
-    if isinstance(error, Refused | EngineError):
+    if isinstance(error, Refused):
         return {"code": error.code, "detail": str(error)}
+    if isinstance(error, EngineError):
+        return {"code": error.code, "detail": intake.told(error)}
     if isinstance(error, TooManyFilesSent):
-        detail = f"Send at most {settings.MAX_UPLOAD_FILES} files at a time."
-        return {"code": "too_many_files", "detail": detail}
+        return {"code": "too_many_files", "detail": intake.too_many_files()}
     logger.error("An item of a batch failed", exc_info=error)
-    detail = "Something went wrong here. It has been logged."
+    detail = gettext("Something went wrong here. It has been logged.")
     return {"code": "internal_error", "detail": detail}
 
 

@@ -27,6 +27,7 @@ class SimilarityConfig(AppConfig):
         pre_save.connect(prototypes.remember_category, sender="catalog.Product")
         post_save.connect(prototypes.product_saved, sender="catalog.Product")
         post_save.connect(prototypes.image_saved, sender="catalog.OriginalImage")
+        post_delete.connect(prototypes.category_deleted, sender="catalog.Category")
         for deleted in ("Product", "OriginalImage", "Segment"):
             pre_delete.connect(prototypes.about_to_be_deleted, sender=f"catalog.{deleted}")
         if backends.is_live():  # a receiver has each deleted row read first

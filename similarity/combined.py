@@ -16,7 +16,9 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from catalog import word_index, words
+from catalog.facets import Scope
 from catalog.models import Product, Segment, SegmentColour, findable
+from similarity import rules
 from similarity.engine import TextEmbedder, Vectors
 from similarity.engine.mixing import fused, moved
 from similarity.errors import NotDescribed
@@ -69,6 +71,23 @@ class Wish:
         return bool(self.text or self.without)
 
 
+def scope(
+    filters: Mapping[str, Any], wish: Wish, garment: Segment | None, *, has_seed: bool, reads: bool
+) -> Scope:
+    """What a search for a wish can show, for counting it.
+
+    `has_seed` says whether there is a photo or garment, `reads` whether the embedder has a text
+    side: see `find`, which leaves out what this does.
+    """
+    whole = rules.scope(filters, garment, [*wish.like, *wish.unlike])
+    if wish.without:
+        whole = replace(whole, without=tuple(words.asked(wish.without)))
+    if wish.text and not (reads or has_seed or wish.like):
+        found_by = word_index.looked_up(words.asked(wish.text))
+        whole = replace(whole, text=tuple(found_by), pictures=False)
+    return whole
+
+
 def find(
     embedder: Embedder,
     wish: Wish,
@@ -118,8 +137,8 @@ def _pinned(
     if vector is not None:
         return _nearest(embedder, vector, len(ruling.pinned), among.only(ruling.pinned))
     kept = Product.objects.filter(pk__in=ruling.pinned)
-    if among.products is not None:
-        kept = kept.filter(pk__in=among.products)
+    if (passing := among.passing) is not None:
+        kept = kept.filter(pk__in=passing)
     if among.without is not None:
         kept = kept.exclude(pk__in=among.without)
     keys = list(kept.values_list("pk", flat=True))
@@ -163,8 +182,8 @@ def _by_words(text: str, among: Among) -> list[Neighbour]:
     Each product is shown by the best garment of its first picture, of those that may be found.
     """
     ranked = word_index.ranked(words.asked(text))
-    if among.products is not None:
-        ranked = ranked.filter(product__in=among.products)
+    if (passing := among.passing) is not None:
+        ranked = ranked.filter(product__in=passing)
     if among.without is not None:
         ranked = ranked.exclude(product__in=among.without)
     garments, own = _garments(among), _own_products(among)

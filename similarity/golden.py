@@ -97,6 +97,33 @@ def named(name: str) -> GoldenSet:
     return known
 
 
+def move_queries(going: Segment, kept: Segment) -> None:
+    """Let a set's query by one garment be one by another, with all that was said of its results.
+
+    Where the set has that query too, what is said of both is put together. Raises NotMarkable if
+    they contradict each other.
+    """
+    for query in GoldenQuery.objects.filter(segment=going):
+        known = GoldenQuery.objects.filter(golden_set=query.golden_set, segment=kept).first()
+        if known is None:
+            query.segment, query.key = kept, key_of(kept)
+            query.save(update_fields=["segment", "key"])
+        else:
+            _put_together(query, known)
+
+
+def _put_together(going: GoldenQuery, kept: GoldenQuery) -> None:
+    said = dict(kept.verdicts.values_list("product", "is_right"))
+    for verdict in going.verdicts.select_related("product"):
+        if said.setdefault(verdict.product_id, verdict.is_right) != verdict.is_right:
+            raise NotMarkable(
+                f"{verdict.product} is marked right for one of {going} and {kept} and wrong for "
+                "the other. Settle the marks first."
+            )
+    going.verdicts.exclude(product__in=kept.verdicts.values("product")).update(query=kept)
+    going.delete()
+
+
 def verdicts(run: Run, name: str) -> dict[int, bool]:
     """What has been said of products as results of a search, by their keys."""
     told = Verdict.objects.filter(query__golden_set__name=name, query__key=_key(run))
@@ -105,8 +132,13 @@ def verdicts(run: Run, name: str) -> dict[int, bool]:
 
 def _key(run: Run) -> str:
     if run.query is None:
-        return _hash("segment", run.segment_id)
+        return key_of(run.segment)
     return _hash("photo", run.query.sha256, run.options.get("box"))
+
+
+def key_of(segment: Segment | None) -> str:
+    """By what a query by a known garment is known again."""
+    return _hash("segment", None if segment is None else segment.pk)
 
 
 def _hash(*parts: Any) -> str:
@@ -312,7 +344,7 @@ def _taken(golden_set: GoldenSet, said: Mapping[str, Any]) -> GoldenQuery:
         segment = Segment.objects.filter(identifier=said["segment"]).first()
         if segment is None:
             raise BadLine(f"There is no garment {said['segment']!r}.")
-        key = _hash("segment", segment.pk)
+        key = key_of(segment)
         return _saved(GoldenQuery(golden_set=golden_set, key=key, segment=segment), b"")
     box = _box(said.get("box"))
     try:

@@ -23,10 +23,10 @@ from django.db.models import Exists, Max, OuterRef, QuerySet
 
 from catalog.models import Product, ProductWord, Segment, SegmentColour, findable
 from similarity import backends, serving
-from similarity.engine import BACKENDS, Hit, Keys, LiveIndex, Vectors
+from similarity.engine import BACKENDS, NO_CATEGORY, Categories, Hit, Keys, LiveIndex, Vectors
 from similarity.engine.builds import BuildStore, Manifest, ServingBuild
 from similarity.engine.errors import IndexUnavailable, NothingServes
-from similarity.engine.live import LiveStore
+from similarity.engine.live import CATEGORISED, LiveStore
 from similarity.models import Embedder, Embedding, IndexBuild, Run
 from similarity.prepared import Prepared, composed_once
 
@@ -57,6 +57,9 @@ REMEMBERED = 1000
 MOMENT = 2.0
 """Seconds for which the name of a live engine's serving collection is remembered."""
 
+CATEGORY = "segment__image__product__category"
+"""What leads from an embedding to what its product is sorted as."""
+
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
@@ -80,14 +83,16 @@ def nearest(
     *,
     limit: int,
     products: QuerySet[Product] | None = None,
+    categories: Collection[int] | None = None,
     colours: QuerySet[SegmentColour] | None = None,
     without: QuerySet[ProductWord, int] | None = None,
     leave_out: Collection[Segment] = (),
 ) -> list[Neighbour]:
     """The `limit` products most like a unit vector, shape (dim,), best first.
 
-    With `products`, only those; with `colours`, only garments that have one of these rows. The
-    answer then equals a scan of all such garments, and holds `limit` entries if so many match.
+    With `products`, only those; with `categories`, only products of these (keys); with `colours`,
+    only garments that have one of these rows. The answer then equals a scan of all such garments,
+    and holds `limit` entries if so many match.
     `without` has keys of products that are kept out; `leave_out` keeps garments' own products (or
     images) out.
     """
@@ -96,6 +101,7 @@ def nearest(
         vector.reshape(1, -1),
         limit=limit,
         products=products,
+        categories=categories,
         colours=colours,
         without=without,
         own=entries_of(leave_out),
@@ -108,6 +114,7 @@ def nearest_to_any(
     *,
     limit: int,
     products: QuerySet[Product] | None = None,
+    categories: Collection[int] | None = None,
     colours: QuerySet[SegmentColour] | None = None,
     without: QuerySet[ProductWord, int] | None = None,
     own: Collection[Entry] = (),
@@ -117,12 +124,15 @@ def nearest_to_any(
     `own` is what results must not name: what the vectors are of.
     """
     space = _space(embedder)
-    sieve = Sieve(embedder, products, colours, without)
+    if categories is not None and not space.narrows():
+        # They are what any other filter of products is.
+        products, categories = of_categories(products, categories), None
+    sieve = Sieve(embedder, products, categories, colours, without)
     if sieve.keeps_at_most(FEW):
         return _nearest_of(sieve.all_kept(), space, vectors, limit, own)
     reach = 15 * limit if sieve.is_filtering else 2 * limit
     while True:
-        hits = space.search(vectors, reach)
+        hits = space.search(vectors, reach, categories=categories)
         found = _best_per_entry(hits, limit, sieve.rows, own)
         if len(found) == limit or len(hits) < reach:
             return found
@@ -133,6 +143,14 @@ def nearest_to_any(
         reach = math.ceil(1.5 * limit * reach / max(1, len(found)))
         if reach > FAR:
             return _nearest_of(sieve.all_kept(), space, vectors, limit, own)
+
+
+def of_categories(
+    products: QuerySet[Product] | None, categories: Collection[int]
+) -> QuerySet[Product]:
+    """Those of the products, or of all, that are in these categories."""
+    every = Product.objects.order_by() if products is None else products
+    return every.filter(category__in=categories)
 
 
 def nearest_among(
@@ -163,20 +181,24 @@ def _nearest_of(
 class Sieve:
     """What the filters of one search keep.
 
-    `products`, `colours` and `without` are as in `nearest`.
+    `products`, `colours` and `without` are as in `nearest`; so are `categories`, which the index
+    keeps to as well: its hits may lag behind, and are asked all the same.
     """
 
     def __init__(
         self,
         embedder: Embedder,
         products: QuerySet[Product] | None,
+        categories: Collection[int] | None,
         colours: QuerySet[SegmentColour] | None,
         without: QuerySet[ProductWord, int] | None,
     ) -> None:
         self._embedder, self._products, self._colours = embedder, products, colours
-        self._without = without
+        self._categories, self._without = categories, without
         self.is_filtering = any(rows is not None for rows in (products, colours, without))
-        self.rows: Rows = composed_once(self._kept) if self.is_filtering else ENTRIES
+        """Whether hits have to be passed over that the index could not know of."""
+        keeps_all = not self.is_filtering and categories is None
+        self.rows: Rows = ENTRIES if keeps_all else composed_once(self._kept)
         """The rows of ENTRIES, by their keys, that are still there and pass the filters."""
 
     def keeps_at_most(self, few: int) -> bool:
@@ -190,6 +212,8 @@ class Sieve:
     def all_kept(self) -> Keys:
         """The keys of all embeddings that pass, ascending."""
         embeddings = Embedding.objects.filter(findable("segment__"), embedder=self._embedder)
+        if self._categories is not None:
+            embeddings = embeddings.filter(**{f"{CATEGORY}__in": self._categories})
         if self._products is not None:
             embeddings = embeddings.filter(segment__image__product__in=self._products)
         if self._colours is not None:
@@ -202,6 +226,8 @@ class Sieve:
         # Each row is asked whether it passes: whatever number the filters keep in all, that
         # takes no longer.
         embeddings = Embedding.objects.filter(findable("segment__"), pk__in=keys)
+        if self._categories is not None:
+            embeddings = embeddings.filter(**{f"{CATEGORY}__in": self._categories})
         if self._products is not None:
             product = self._products.filter(pk=OuterRef("segment__image__product"))
             embeddings = embeddings.filter(Exists(product))
@@ -293,9 +319,23 @@ ENTRIES = Prepared(
 class Space(Protocol):
     """All vectors of one embedder, as one process searches them."""
 
-    def search(self, vectors: Vectors, k: int, *, among: Keys | None = None) -> list[Hit]:
+    def search(
+        self,
+        vectors: Vectors,
+        k: int,
+        *,
+        among: Keys | None = None,
+        categories: Collection[int] | None = None,
+    ) -> list[Hit]:
         """The k nearest to any of the vectors, (n, dim), best first; with `among`, exactly the
-        nearest of those. What is near to several of them counts as near as to the nearest."""
+        nearest of those. What is near to several of them counts as near as to the nearest.
+
+        With `categories`, the nearest of what is of these, if it narrows; it may lag behind.
+        """
+        ...
+
+    def narrows(self) -> bool:
+        """Whether it knows the categories of what it holds."""
         ...
 
     def status(self) -> IndexStatus: ...
@@ -322,12 +362,22 @@ class SearchSpace:
         self.serving = ServingBuild(self.store)
         self.tail = Tail(embedder)
 
-    def search(self, vectors: Vectors, k: int, *, among: Keys | None = None) -> list[Hit]:
+    def search(
+        self,
+        vectors: Vectors,
+        k: int,
+        *,
+        among: Keys | None = None,
+        categories: Collection[int] | None = None,  # files know of none
+    ) -> list[Hit]:
         """As `Space.search`, of the build and the tail together."""
         build = self.serving.get()
         found = [] if build is None else build.search(vectors, k, among=among)
         after = 0 if build is None else last_embedding(build.manifest)
         return _ranked([*found, *self.tail.search(vectors, k, after=after, among=among)], k)
+
+    def narrows(self) -> bool:
+        return False
 
     def status(self) -> IndexStatus:
         build = self.serving.get()
@@ -356,15 +406,29 @@ class LiveSpace:
         self._serving: tuple[float, str | None] = (-math.inf, None)
         self._followed: str | None = None
         """The build whose effort this process searches with."""
+        self._is_categorised = False
+        """Whether that build was filled after vectors had categories."""
 
-    def search(self, vectors: Vectors, k: int, *, among: Keys | None = None) -> list[Hit]:
+    def search(
+        self,
+        vectors: Vectors,
+        k: int,
+        *,
+        among: Keys | None = None,
+        categories: Collection[int] | None = None,
+    ) -> list[Hit]:
         """As `Space.search`. Raises IndexUnavailable."""
         self._follow()
         try:
-            found = self.index.search(vectors, k, among=among)
+            found = self.index.search(vectors, k, among=among, categories=categories)
         except NothingServes:
             found = self.tail.search(vectors, k, after=0, among=among)
         return _ranked(found, k)
+
+    def narrows(self) -> bool:
+        """As `Space.narrows`. False while nothing serves."""
+        self._follow()
+        return self._is_categorised
 
     def status(self) -> IndexStatus:
         described = Embedding.objects.filter(embedder=self.embedder).count()
@@ -398,11 +462,13 @@ class LiveSpace:
     def _follow(self) -> None:
         """Search with the effort that was measured for the collection that serves."""
         name = self.serving_name()
-        if name is None or name == self._followed:
+        if name == self._followed:
             return
+        self._followed, self._is_categorised = None, False
         ready = IndexBuild.objects.filter(state=IndexBuild.State.READY, name=name)
         for parameters in ready.values_list("parameters", flat=True):
             self.index.ef_search = parameters.get("ef_search", self.index.ef_search)
+            self._is_categorised = CATEGORISED in parameters
             self._followed = name
 
     def look_again(self) -> None:
@@ -474,6 +540,44 @@ def stored_vectors(
         yield np.array([pk for pk, _ in batch], np.int64), np.stack([v for _, v in batch])
 
 
+CATEGORIES = Prepared(
+    lambda embedder, after, upto: Embedding.objects.filter(
+        embedder=embedder, pk__gt=after, pk__lte=upto
+    ).values_list("pk", CATEGORY)
+)
+"""Embeddings in a range of keys, and what their products are sorted as."""
+
+
+def categories_of(embedder: Embedder, keys: Keys) -> Categories:
+    """What the embeddings of some ascending keys (n,) are sorted as; those gone, as nothing."""
+    known = _sorted_as(embedder, keys)
+    return as_categories(known.get(key) for key in keys.tolist())
+
+
+def _sorted_as(embedder: Embedder, keys: Keys) -> dict[int, int | None]:
+    """The same by key; those gone are not in it."""
+    rows = CATEGORIES(embedder.pk, int(keys[0]) - 1, int(keys[-1])) if len(keys) else []
+    return {row[0]: row[1] for row in rows}
+
+
+def as_categories(keys: Iterable[int | None]) -> Categories:
+    """Keys of categories as engines are given them."""
+    return np.array([key or NO_CATEGORY for key in keys], np.int64)
+
+
+def missorted(embedder: Embedder, index: LiveIndex) -> Iterator[tuple[Keys, Categories]]:
+    """Keys whose category a live index has otherwise than the database, and the right one.
+
+    (n,) and (n,) at a time, by ascending key. What the database has not is passed over.
+    """
+    for keys, held in index.categories(None):
+        known = _sorted_as(embedder, keys)
+        right = as_categories(known.get(key) for key in keys.tolist())
+        differs = (held != right) & np.array([key in known for key in keys.tolist()])
+        if differs.any():
+            yield keys[differs], right[differs]
+
+
 _spaces: dict[tuple[int, str], Space] = {}
 _spaces_lock = threading.Lock()
 
@@ -491,6 +595,11 @@ def live_index(embedder: Embedder) -> LiveIndex | None:
     """The service that answers an embedder's searches; None if builds on disk do."""
     space = _space(embedder)
     return space.index if isinstance(space, LiveSpace) else None
+
+
+def narrows(embedder: Embedder) -> bool:
+    """Whether the index that serves knows the categories of what it holds."""
+    return _space(embedder).narrows()
 
 
 def forget() -> None:
@@ -597,7 +706,8 @@ def _write(
     if isinstance(store, LiveStore):
         is_free = "ef_search" not in backends.options(settings.INDEX)
         recall = settings.INDEX_RECALL if is_free else None
-        return store.write(batches=batches, about=about, recall=recall, on_progress=report)
+        sorted_batches = ((*batch, categories_of(embedder, batch[0])) for batch in batches)
+        return store.write(batches=sorted_batches, about=about, recall=recall, on_progress=report)
     return store.write(
         engine=settings.INDEX,
         options=backends.options(settings.INDEX),
@@ -610,10 +720,12 @@ def _write(
 
 
 def _catch_up(store: BuildStore | LiveStore, embedder: Embedder, *, after: int) -> None:
-    """Add what came while a collection was filled: until now it went to the one before."""
+    """Tell of what came, or moved, while a collection was filled: the one before was told."""
     if isinstance(store, LiveStore):
         for keys, vectors in stored_vectors(embedder, after=after):
-            store.index.add(None, keys, vectors)
+            store.index.add(None, keys, vectors, categories_of(embedder, keys))
+        for keys, categories in missorted(embedder, store.index):
+            store.index.categorise(None, keys, categories)
 
 
 def _record(build: IndexBuild, manifest: Manifest) -> None:

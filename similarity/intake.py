@@ -6,10 +6,13 @@ import hashlib
 from typing import Any
 
 from django.conf import settings
+from django.utils.formats import number_format
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from catalog.services import Picture
 from similarity import backends
+from similarity.engine.errors import EngineError, Unacceptable
 from similarity.engine.fetch import ANY_PORT, WEB_PORTS, fetch, is_public
 from similarity.engine.images import encode_jpeg, read_image
 from similarity.errors import UrlsOff
@@ -19,6 +22,29 @@ def take_in(data: bytes) -> Picture:
     """Let the bytes of a picture through the intake; raises BadImage. Touches no database."""
     image = read_image(data, backends.limits())
     return Picture(hashlib.sha256(data).hexdigest(), encode_jpeg(image), image.width, image.height)
+
+
+def told(error: EngineError) -> str:
+    """What an error says, in the reader's language; to those who run the shop, in English."""
+    if not isinstance(error, Unacceptable):
+        return str(error)
+    values = {name: _readable(value) for name, value in error.values.items()}
+    return gettext(error.sentence).format(**values)
+
+
+def _readable(value: Any) -> str:
+    if isinstance(value, int):
+        return number_format(value, force_grouping=True)
+    return gettext(value)
+
+
+def too_many_files() -> str:
+    """That more files came at once than are taken, in the reader's language."""
+    limit = settings.MAX_UPLOAD_FILES
+    sentence = ngettext(
+        "Send at most %(files)s file at a time.", "Send at most %(files)s files at a time.", limit
+    )
+    return sentence % {"files": limit}
 
 
 def fetch_image(url: str) -> bytes:

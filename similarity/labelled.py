@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import groupby
 from pathlib import Path
+from typing import BinaryIO, cast
+
+from django.core.files.storage import default_storage
 
 from catalog.models import OriginalImage, Segment
 from similarity.engine.contracts import Box
 from similarity.engine.datasets import Garment, Photo
-from similarity.engine.errors import BadDataset
 
 
 def catalogue_photos() -> list[Photo]:
@@ -17,7 +20,6 @@ def catalogue_photos() -> list[Photo]:
     A garment's label is its product's category, or what the detector called it. The best
     garment of a picture is taken for the product itself. Photos of one product are one group.
     Pictures in which no garment was found are left out: they may show a label, or a table of sizes.
-    Raises BadDataset where pictures do not lie on this machine's disk.
     """
     segments = (
         Segment.objects.filter(
@@ -28,17 +30,19 @@ def catalogue_photos() -> list[Photo]:
         .order_by("image_id", "number")
     )
     return [
-        Photo(_path(image), f"product {image.product.reference}", tuple(map(_garment, found)))
+        Photo(
+            Path(str(image.file.name)),
+            f"product {image.product.reference}",
+            tuple(map(_garment, found)),
+            partial(_opened, str(image.file.name)),
+        )
         for image, found in groupby(segments.iterator(), key=lambda segment: segment.image)
         if image.product
     ]
 
 
-def _path(image: OriginalImage) -> Path:
-    try:
-        return Path(image.file.path)
-    except NotImplementedError as error:
-        raise BadDataset("The catalogue's pictures are not on this machine's disk.") from error
+def _opened(name: str) -> BinaryIO:
+    return cast(BinaryIO, default_storage.open(name))
 
 
 def _garment(segment: Segment) -> Garment:

@@ -1,4 +1,4 @@
-"""Two products that are one: what belongs to the one goes to the other, in one transaction.
+"""Two products or pictures that are one: what belongs to the one goes to the other, at once.
 
 Nothing that people have said is lost on the way. Where their words contradict each other, nothing
 is done and the sentence says what to settle first. What the product that goes was called, and all
@@ -13,9 +13,13 @@ from collections.abc import Iterable
 from django.db import transaction
 from django.db.models import Max, Q
 
-from catalog import word_index
+from accounts.models import User
+from catalog import lookalikes, word_index
 from catalog.lookalikes import CannotDecide
-from catalog.models import FormerReference, OriginalImage, Product
+from catalog.models import FormerReference, Lookalike, OriginalImage, Product, Segment
+from similarity import golden
+from similarity.engine import Box
+from similarity.errors import NotMarkable
 from similarity.models import Rule, Run, Verdict
 
 FILLED = (
@@ -154,6 +158,46 @@ def _move_the_rest(kept: Product, going: Product) -> None:
         if relation.name != "words" and not relation.many_to_many:
             theirs = getattr(going, str(relation.get_accessor_name()))
             theirs.update(**{relation.field.name: kept})
+
+
+# --- Pictures -------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def merge_pictures(pair: Lookalike, keep: OriginalImage, by: User | None) -> OriginalImage:
+    """Keep one of two pictures for both, as `catalog.lookalikes.merge` does.
+
+    What golden sets search with by a garment of the other, they do by the kept one's in its place.
+    Raises CannotDecide, also if marks contradict each other.
+    """
+    other = pair.later if pair.earlier_id == keep.pk else pair.earlier
+    try:
+        for segment in other.segments.filter(golden_queries__isnull=False).distinct():
+            golden.move_queries(segment, _counterpart(segment, other, keep))
+    except NotMarkable as error:
+        raise CannotDecide(str(error)) from error
+    kept = lookalikes.merge(pair, keep, by)
+    if kept.product is not None:
+        _drop_marks_of_its_own(kept.product)
+    return kept
+
+
+def _counterpart(segment: Segment, other: OriginalImage, keep: OriginalImage) -> Segment:
+    """The garment of the kept picture in the place of the other's; the best where there is none."""
+    place = _place(segment, other)
+    garments = list(keep.segments.order_by("number"))
+    if not garments:
+        raise CannotDecide(f"{keep} has not been described yet.")
+    return max(garments, key=lambda row: _place(row, keep).iou(place))
+
+
+def _place(segment: Segment, image: OriginalImage) -> Box:
+    """Where a garment is, in parts of its picture: of two that look alike, sizes may differ."""
+    x0, y0, x1, y1 = segment.box
+    return Box(x0 / image.width, y0 / image.height, x1 / image.width, y1 / image.height)
+
+
+# --- What is shown of them ------------------------------------------------------------------
 
 
 def differences(first: Product, second: Product) -> Iterable[tuple[str, str, str]]:

@@ -273,10 +273,6 @@ class RunQuerySet(models.QuerySet["Run"]):
             )
         )
 
-    def keep(self, pk: uuid.UUID) -> bool:
-        """Take back the wish to cancel a running run, if it has not stopped yet."""
-        return bool(self.filter(pk=pk, state=Run.State.RUNNING).update(cancel_requested=False))
-
     def under_way(self, kind: str) -> RunQuerySet:
         """Runs of that kind that wait or run."""
         return self.filter(kind=kind, state__in=[Run.State.PENDING, Run.State.RUNNING])
@@ -452,6 +448,11 @@ class Run(models.Model):
     @property
     def has_ended(self) -> bool:
         return self.state not in {Run.State.PENDING, Run.State.RUNNING}
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it has been asked to stop, and has not yet."""
+        return self.state == Run.State.RUNNING and self.cancel_requested
 
     @cached_property
     def ranking(self) -> list[tuple[int, float | None, tuple[str, ...], bool]]:

@@ -26,16 +26,15 @@ from numpy.typing import NDArray
 from catalog import word_index
 from catalog.models import Category, OriginalImage, Product, Segment
 from catalog.signals import BEFORE
-from similarity import indexing, serving
+from similarity import indexing, serving, upkeep
 from similarity.engine import Keys, Vectors
 from similarity.engine.errors import EngineError
-from similarity.indexing import Entry, Neighbour
+from similarity.indexing import CATEGORIES, CATEGORY, Entry, Neighbour
 from similarity.models import Embedder, Embedding, Prototype, StaleCategory
 from similarity.prepared import Prepared
 
 logger = logging.getLogger("similarity.prototypes")
 
-CATEGORY = "segment__image__product__category"
 PREDICTED = "segment__image__product__category_predicted"
 
 BATCH = 5000
@@ -192,6 +191,7 @@ def _sums(rows: QuerySet[Embedding], dim: int) -> dict[int, _Sum]:
 
 
 # --- What has changed -------------------------------------------------------------------------
+# Live indexes hear of it here as well: they know vectors' categories, and follow each commit.
 
 
 def mark(products: QuerySet[Product]) -> None:
@@ -221,6 +221,7 @@ def product_saved(instance: Product, **_: Any) -> None:
     before: tuple[int | None, bool] | None = getattr(instance, BEFORE_SAVED)
     if before is not None and before != _sorted_as(instance):
         _mark({before[0], instance.category_id})
+        upkeep.sorted_anew(products=[instance.pk])
 
 
 def image_saved(instance: OriginalImage, **_: Any) -> None:
@@ -228,6 +229,12 @@ def image_saved(instance: OriginalImage, **_: Any) -> None:
     concerned = {*getattr(instance, BEFORE), instance.product_id}
     if len(concerned) > 1:
         mark(Product.objects.filter(pk__in=concerned - {None}))
+        upkeep.sorted_anew(images=[instance.pk])
+
+
+def category_deleted(instance: Category, **_: Any) -> None:
+    """Its products are in none; `catalog.signals` has remembered which they were."""
+    upkeep.sorted_anew(products=getattr(instance, BEFORE))
 
 
 def about_to_be_deleted(sender: Any, instance: Any, origin: Any, **_: Any) -> None:
@@ -280,13 +287,6 @@ VERSION = Prepared(
     )
 )
 
-NEWER = Prepared(
-    lambda embedder, after, upto: Embedding.objects.filter(
-        embedder=embedder, pk__gt=after, pk__lte=upto
-    ).values_list("pk", CATEGORY)
-)
-"""Embeddings in a range of keys, and what their products are sorted as."""
-
 
 def ranked(embedder: Embedder, vector: Vectors) -> list[Likeness]:
     """All categories that have a prototype, the nearest to a vector (dim,) first."""
@@ -327,7 +327,7 @@ def _reread(embedder: Embedder, held: _Shelves | None, version: int, upto: int) 
         del row.total  # read again should anybody ask
     keys: dict[int, Keys] = {}
     if held is not None and held.keys:
-        newer = NEWER(embedder.pk, held.upto, upto)
+        newer = CATEGORIES(embedder.pk, held.upto, upto)
         for category, own in list(held.keys.items()):
             before, now = held.prototypes[category], by_category.get(category)
             if now is not None and now.remade == before.remade:
@@ -354,7 +354,7 @@ def _on_shelves(embedder: Embedder, categories: Sequence[int]) -> Keys | None:
             shelves.keys[category] = np.sort(np.fromiter(found, np.int64))
     keys = np.sort(np.concatenate([shelves.keys[category] for category in categories]))
     # What has come since, which the worker has not seen yet.
-    return _with(keys, NEWER(embedder.pk, shelves.upto, indexing.LAST), categories)
+    return _with(keys, CATEGORIES(embedder.pk, shelves.upto, indexing.LAST), categories)
 
 
 def forget() -> None:
@@ -369,6 +369,7 @@ def nearest(
     top: int,
     limit: int,
     products: QuerySet[Product] | None = None,
+    categories: Collection[int] | None = None,
     own: Collection[Entry] = (),
     **filters: Any,
 ) -> list[Neighbour]:
@@ -378,26 +379,30 @@ def nearest(
     `limit` results if so many pass the filters at all.
     """
     ranking = [category for category, _ in _ranking(_read(embedder), vectors[0])]
-    every = Product.objects.order_by() if products is None else products
-    is_filtering = products is not None or any(rows is not None for rows in filters.values())
+    first, further = ranking[:top], ranking[top:]
+    if categories is not None:
+        first = [category for category in first if category in categories]
+        further = [category for category in further if category in categories]
+    kept = (products, categories, *filters.values())
+    # A live index knows its vectors' categories: it needs no list of them.
+    has_shelves = all(rows is None for rows in kept) and not indexing.narrows(embedder)
 
-    def of(categories: Sequence[int], found: Sequence[Neighbour]) -> list[Neighbour]:
+    def of(wanted: Sequence[int], found: Sequence[Neighbour]) -> list[Neighbour]:
         """The nearest of some categories, beside what is found already."""
         how: dict[str, Any] = {
             "limit": limit - len(found),
             # A product that was moved a moment ago may be on two shelves.
             "own": {*own, *indexing.entries_among(found)},
         }
-        keys = None if is_filtering else _on_shelves(embedder, categories)
+        keys = _on_shelves(embedder, wanted) if has_shelves else None
         if keys is not None:
             return indexing.nearest_among(embedder, vectors, keys, **how)
-        how["products"] = every.filter(category__in=categories)
+        how |= {"products": products, "categories": wanted}
         return indexing.nearest_to_any(embedder, vectors, **how, **filters)
 
-    found = of(ranking[:top], ()) if ranking else []
-    further = ranking[top:]
+    found = of(first, ()) if first else []
     if len(found) < limit and further:
-        held = every.filter(category__in=further).order_by()
+        held = indexing.of_categories(products, further).order_by()
         holding = set(held.values_list("category", flat=True).distinct())
         further = [category for category in further if category in holding]
     for category in further:
@@ -410,6 +415,7 @@ def nearest(
             vectors,
             limit=limit - len(found),
             products=products,
+            categories=categories,
             own={*own, *indexing.entries_among(found)},
             **filters,
         )
@@ -430,6 +436,7 @@ def predict(embedder: Embedder, vectors: Mapping[int, Vectors]) -> None:
         ):
             sorted_now.append(product)
     word_index.refresh(sorted_now)
+    upkeep.sorted_anew(products=sorted_now)
     # Garments of theirs that were described before change shelves.
     mark(
         Product.objects.filter(

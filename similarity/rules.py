@@ -8,13 +8,13 @@ does, and all filters hold for whatever is in it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import F, Q, QuerySet
 
-from catalog.facets import KeptOut
+from catalog.facets import Ruled, Scope
 from catalog.models import Category, Product, ProductWord, Segment, SegmentColour
 from similarity import indexing, prototypes
 from similarity.engine import Vectors
@@ -78,22 +78,40 @@ def for_product(filters: Mapping[str, Any], product: int | None) -> Ruling:
     return _combined(list(rules.values_list("action", "product")))
 
 
-def kept_out(filters: Mapping[str, Any], garment: Segment | None = None) -> KeptOut:
-    """What such a search never shows, for counting what it might: what is blocked, and the product
-    that it is by.
-
-    A category's rules hold once the search asks for it: there its own products are not counted.
+def scope(
+    filters: Mapping[str, Any], garment: Segment | None = None, examples: Iterable[Segment] = ()
+) -> Scope:
+    """What such a search can show, for counting it: nothing that is blocked, nor the product that
+    it is by, nor those of its examples.
     """
-    own = None if garment is None else garment.image.product_id
-    blocked = for_product(filters, own).blocked
-    if own is not None:
-        blocked |= {own}
-    if not ANY(0):
-        return KeptOut(blocked)
-    by_category = Rule.objects.active().filter(
-        action=Rule.Action.BLOCK, category__isnull=False, product__category=F("category")
+    used = [*([] if garment is None else [garment]), *examples]
+    own = frozenset(row.image.product_id for row in used if row.image.product_id is not None)
+    product = None if garment is None else garment.image.product_id
+    asked, other = for_product(filters, product), for_product(_without_category(filters), product)
+    here = _of_own_category() if ANY(0) else NO_RULES
+    return Scope(
+        ruled=_ruled(own, asked),
+        without_category=_ruled(own, other),
+        in_own_category=_ruled(own, other, here),
+        pictures=True,
+        own_pictures=frozenset(row.image_id for row in used if row.image.product_id is None),
     )
-    return KeptOut(blocked, frozenset(by_category.values_list("product", flat=True)))
+
+
+def _without_category(filters: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in filters.items() if name != "category"}
+
+
+def _of_own_category() -> Ruling:
+    """The rules of categories for products that are in them."""
+    rules = Rule.objects.active().filter(category__isnull=False, product__category=F("category"))
+    return _combined(list(rules.order_by("position", "pk").values_list("action", "product")))
+
+
+def _ruled(own: frozenset[int], *rulings: Ruling) -> Ruled:
+    blocked = own.union(*(ruling.blocked for ruling in rulings))
+    pinned = frozenset(key for ruling in rulings for key in ruling.pinned)
+    return Ruled(blocked, pinned - blocked)
 
 
 def _combined(rules: Sequence[tuple[str, int]]) -> Ruling:
@@ -120,6 +138,9 @@ class Among:
     """What may be found, by words and by vectors alike; None: whatever there is."""
 
     products: QuerySet[Product] | None = None
+    """Those that pass all filters but that of categories."""
+    categories: Collection[int] | None = None
+    """Keys of categories: products of these alone."""
     colours: QuerySet[SegmentColour] | None = None
     without: QuerySet[ProductWord, int] | None = None
     """Keys of products that are kept out."""
@@ -128,13 +149,21 @@ class Among:
     top_categories: int | None = None
     """Vectors are compared in so many of the nearest categories first; None: wherever."""
 
+    @property
+    def passing(self) -> QuerySet[Product] | None:
+        """The products that pass all filters; None if there are none for products to pass."""
+        if self.categories is None:
+            return self.products
+        return indexing.of_categories(self.products, self.categories)
+
     def but(self, products: Collection[int]) -> Among:
         """The same without these products."""
         return replace(self, own={*self.own, *(("product", key) for key in products)})
 
     def of_products(self) -> Among:
         """The same without pictures that belong to no product."""
-        return self if self.products is not None else replace(self, products=ALL_PRODUCTS)
+        is_so = self.products is not None or self.categories is not None
+        return self if is_so else replace(self, products=ALL_PRODUCTS)
 
     def only(self, products: Collection[int]) -> Among:
         """Of these products alone, in whatever category they are."""
@@ -171,6 +200,7 @@ def _nearest(embedder: Embedder, vectors: Vectors, limit: int, among: Among) -> 
     how: dict[str, Any] = {
         "limit": limit,
         "products": among.products,
+        "categories": among.categories,
         "colours": among.colours,
         "without": among.without,
         "own": among.own,

@@ -11,6 +11,7 @@ from django.core.exceptions import TooManyFilesSent
 from django.core.files.uploadedfile import UploadedFile
 from django.shortcuts import get_object_or_404
 from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.reverse import reverse
@@ -88,7 +89,7 @@ class PhotoField(serializers.Field[Photo, Any, Any, Any]):
     def to_internal_value(self, data: Any) -> Photo:
         if isinstance(data, UploadedFile | str):
             return data
-        raise serializers.ValidationError("Send a file, or its bytes as base64.")
+        raise serializers.ValidationError(_("Send a file, or its bytes as base64."))
 
 
 def photo_bytes(photo: Photo) -> bytes:
@@ -179,7 +180,7 @@ class UploadRequestSerializer(serializers.Serializer[Any]):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if "id" in attrs and len(attrs["images"]) != 1:
-            raise serializers.ValidationError({"id": ["An id is for one picture."]})
+            raise serializers.ValidationError({"id": [_("An id is for one picture.")]})
         return attrs
 
     def validate_images(self, images: list[Any]) -> list[Any]:
@@ -250,7 +251,7 @@ class FiltersSerializer(serializers.Serializer[Any]):
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if isinstance(data, dict) and (unknown := sorted(set(data) - set(self.fields))):
             raise serializers.ValidationError(
-                {name: ["There is no such filter."] for name in unknown}
+                {name: [_("There is no such filter.")] for name in unknown}
             )
         chosen: dict[str, Any] = super().to_internal_value(data)
         if not chosen["in_stock"]:
@@ -288,7 +289,7 @@ MOST_EXAMPLES = 20
 def has_words(text: str) -> None:
     """Raises ValidationError for a text that holds nothing but signs."""
     if text and not words.asked(text):
-        raise serializers.ValidationError("There is no word in it.", code="no_words")
+        raise serializers.ValidationError(_("There is no word in it."), code="no_words")
 
 
 def text_field(help_text: str) -> serializers.CharField:
@@ -314,7 +315,8 @@ def known_garments(ids: Sequence[str]) -> list[Segment]:
     """The garments of those ids, each once; raises ValidationError, which names the unknown."""
     known = {row.identifier: row for row in services.KNOWN.filter(identifier__in=ids)}
     if unknown := [name for name in ids if name not in known]:
-        raise serializers.ValidationError(f"There is no garment {', '.join(unknown)}.")
+        sentence = _("There is no garment %(garments)s.") % {"garments": ", ".join(unknown)}
+        raise serializers.ValidationError(sentence)
     return list({name: known[name] for name in ids}.values())
 
 
@@ -356,11 +358,13 @@ class QuestionSerializer(serializers.Serializer[Any]):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         given = [name for name in SOURCES if attrs.get(name) is not None]
         if len(given) > 1:
-            raise serializers.ValidationError(f"Give one of {', '.join(SOURCES)}, not several.")
+            sentence = _("Give one of %(fields)s, not several.") % {"fields": ", ".join(SOURCES)}
+            raise serializers.ValidationError(sentence)
         if not given and not any(attrs.get(name) for name in self.others):
-            raise serializers.ValidationError(f"Give one of {', '.join((*SOURCES, *self.others))}.")
+            fields = ", ".join((*SOURCES, *self.others))
+            raise serializers.ValidationError(_("Give one of %(fields)s.") % {"fields": fields})
         if attrs.get("box") is not None and not set(given) & set(PHOTOS):
-            raise serializers.ValidationError({"box": ["A box is for a photo."]})
+            raise serializers.ValidationError({"box": [_("A box is for a photo.")]})
         return attrs
 
     def start(self, by_photo: Callable[..., Run], by_row: Callable[..., Run], **how: Any) -> Run:
@@ -423,7 +427,8 @@ class SearchRequestSerializer(QuestionSerializer):
         attrs = super().validate(attrs)
         if both := {*attrs.get("like", ())} & {*attrs.get("unlike", ())}:
             names = ", ".join(sorted(map(str, both)))
-            raise serializers.ValidationError({"unlike": [f"{names} is in both lists."]})
+            sentence = _("In both lists: %(garments)s.") % {"garments": names}
+            raise serializers.ValidationError({"unlike": [sentence]})
         return attrs
 
     def create(self, validated_data: dict[str, Any]) -> Run:

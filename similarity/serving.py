@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db.models import Exists, OuterRef, QuerySet
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from catalog.models import Segment
 from similarity import backends
@@ -95,9 +97,8 @@ def chosen(name: str | None) -> Embedder:
         except EngineError:
             continue
         return embedder
-    raise ModelNotReady(
-        f"There is no embedder {name!r} here that has described the whole catalogue."
-    )
+    sentence = _("There is no embedder “{name}” here that has described the whole catalogue.")
+    raise ModelNotReady(format_lazy(sentence, name=name))
 
 
 # --- Keeping others filled --------------------------------------------------------------------

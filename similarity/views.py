@@ -33,6 +33,7 @@ from similarity.engine.errors import BadImage
 from similarity.errors import IdTaken
 from similarity.export import export
 from similarity.filters import SearchFilter
+from similarity.intake import told
 from similarity.models import IndexBuild, Query, Run
 from similarity.serializers import (
     HealthSerializer,
@@ -140,7 +141,7 @@ class UploadViewSet(Idempotent, mixins.ListModelMixin, mixins.RetrieveModelMixin
             except BadImage as error:
                 if len(photos) == 1:
                     raise
-                rejected.append({"index": index, "code": error.code, "detail": str(error)})
+                rejected.append({"index": index, "code": error.code, "detail": told(error)})
         if not uploads:
             raise serializers.ValidationError({"images": rejected})
         outcome = UploadOutcomeSerializer(
@@ -356,7 +357,7 @@ class SegmentViewSet(CatalogSegmentViewSet):
         with_facets = filters.pop("facets")
         garment = self.get_object()
         neighbours = services.similar(garment, filters=filters, **how)
-        counts = facets.count(filters, rules.kept_out(filters, garment)) if with_facets else None
+        counts = facets.count(filters, rules.scope(filters, garment)) if with_facets else None
         answer = SimilarSerializer(
             {"results": results.read(neighbours), "facets": counts},
             context=self.get_serializer_context(),

@@ -1,4 +1,4 @@
-"""The large networks beside the plain use of their libraries, in one run.
+"""The networks beside the plain use of their libraries, in one run.
 
 Both sides take turns, so that whatever else the machine does meets both; what is printed is the
 median of the pairs' ratios, once of the time that passed and once of the processor's. Weights are
@@ -38,7 +38,7 @@ def compare(
     wall = statistics.median(theirs[0] / own[0] for theirs, own in timed)
     processor = statistics.median(theirs[1] / own[1] for theirs, own in timed)
     print(
-        f"{name:<52}{rate:>8.2f} a second   {wall:.2f} x the plain library "
+        f"{name:<52}{rate:>8.2f} a second   {wall:.2f} x what it is compared with "
         f"({processor:.2f} x by the processor's time)",
         flush=True,
     )
@@ -52,12 +52,52 @@ def _timed(act: Callable[[], object]) -> tuple[float, float]:
 
 
 def benchmark_models(pairs: int, threads: int) -> None:
-    for write, part in ((write_resnet50, _resnet50), (_write_groundingdino, _groundingdino)):
+    for write, part in (
+        (_write_nothing, _compact),
+        (write_resnet50, _resnet50),
+        (_write_groundingdino, _groundingdino),
+    ):
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(action="ignore"):
             write(Path(folder))
             prepare_torch(threads)
             part(Path(folder), pairs)
         gc.collect()
+
+
+def _write_nothing(models_dir: Path) -> None:
+    """The compact models are shipped."""
+
+
+def _compact(models_dir: Path, pairs: int) -> None:
+    """Against themselves in single precision, as every processor can."""
+    detectors, embedders = (
+        {
+            precision: load(
+                kind, "compact", models_dir=models_dir, device="cpu", precision=precision
+            )
+            for precision in dict.fromkeys(("float32", pick_precision()))
+        }
+        for kind in ("detector", "embedder")
+    )
+    random = np.random.default_rng(3)
+    photo = Image.fromarray(random.integers(0, 256, (800, 600, 3), dtype=np.uint8))
+    crops = [photo.resize((300, 400))] * 32
+    for precision, detector in detectors.items():
+        compare(
+            f"compact detector in {precision}, 600 x 800",
+            lambda: detectors["float32"].detect(photo),
+            lambda own=detector: own.detect(photo),
+            5 * pairs,
+        )
+    for precision, embedder in embedders.items():
+        for size in (1, 32):
+            compare(
+                f"compact embedder in {precision}, batch of {size}",
+                lambda n=size: embedders["float32"].embed(crops[:n]),
+                lambda n=size, own=embedder: own.embed(crops[:n]),
+                5 * pairs,
+                size,
+            )
 
 
 def _resnet50(models_dir: Path, pairs: int) -> None:

@@ -1,12 +1,16 @@
 """`make benchmark-scale`: one shop at several sizes, from its tables to the answers of its server.
 
-    python -m tests.benchmark_scale [--sizes 10000 100000 1000000] [--engines annoy faiss_hnsw]
+    python -m tests.benchmark_scale [--sizes 10000 100000 1000000] [--spread 0.5]
+        [--engines annoy annoy:trees=20,search_k=10000 faiss_hnsw:bits=32,ef_search=128]
         [--database mysql://...] [--folder DIR] [--json FILE]
 
 Each size is a shop of its own in a scratch DATA_DIR: synthetic garments of 128 dimensions in
-clusters, one to a picture, one picture to a product, with a category, brand, price and tag. Each
-step is a process of its own, as in production: `rebuild_index`, gunicorn, and the clients that ask
-it. A database that is given is emptied: never give one that is of use.
+clusters, one to a picture, one picture to a product, with a category, brand, price and tag.
+`--spread` is the length of what parts a garment from its cluster's centre: 1 (cosine 0.71 to the
+centre) are loose clusters, hard to search in, 0.5 (0.89) tight ones. An engine has what it is given
+behind its name, and chooses the rest by measuring. Each step is a process of its own, as in
+production: `rebuild_index`, gunicorn, and the clients that ask it. A database that is given is
+emptied: never give one that is of use.
 
 Machines are shared and noisy. Beside the time that passed stands the processor's, which what else
 runs changes little; the machine's load says how much that was.
@@ -29,11 +33,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 DIM = 128
-CHUNK = 5000
 CLIENTS = (1, 4, 16)
 REQUESTS = 200
 """Of each number of clients, together."""
@@ -47,21 +51,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--engines", nargs="+", default=["annoy", "faiss_hnsw"])
+    parser.add_argument("--spread", type=float, default=1.0, help="of clusters (default: 1)")
     parser.add_argument("--database", help="URL of a database to fill (default: SQLite)")
     parser.add_argument("--folder", type=Path, help="where shops are kept, and used again")
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.step:
-        print(json.dumps(STEPS[options.step](options.sizes[0])))
+        print(json.dumps(STEPS[options.step](options.sizes[0], options.spread)))
         return
     folder = options.folder or Path(tempfile.mkdtemp(prefix="fashionsim-scale-"))
+    shops = [Shop(size, options.spread, options.database, folder) for size in options.sizes]
     try:
-        rows = [
-            row
-            for size in options.sizes
-            for row in figures_of(size, folder / str(size), options.engines, options.database)
-        ]
+        rows = [row for shop in shops for row in figures_of(shop, options.engines)]
     finally:
         if options.folder is None:
             shutil.rmtree(folder)
@@ -73,63 +75,158 @@ def main() -> None:
 # --- The steps of one size, each in a process of its own ------------------------------------
 
 
-def figures_of(
-    size: int, folder: Path, engines: list[str], database: str | None
-) -> Iterator[Figures]:
-    folder.mkdir(parents=True, exist_ok=True)
-    env = os.environ | {
-        "DATA_DIR": str(folder),
-        "DETECTOR": "whole_image",
-        "EMBEDDER": "compact",
-        "LOG_LEVEL": "ERROR",
-        "THROTTLE_STRANGERS": "",
-        "THROTTLE_PEOPLE": "",
-        "THROTTLE_SEARCHES": "",
-        "OMP_WAIT_POLICY": "PASSIVE",
-        "DJANGO_SETTINGS_MODULE": "fashionsim.settings",
-    }
-    if database:
-        env["DATABASE_URL"] = database
-    print(f"\n{size:,} garments, {DIM} dimensions, {database or 'SQLite'}")
-    if not (folder / "filled").exists():
-        took = step("fill", size, env)["seconds"]
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """What is filled, and where."""
+
+    size: int
+    spread: float
+    database: str | None
+    shops: Path
+
+    @property
+    def folder(self) -> Path:
+        return self.shops / f"{self.size}-{self.spread}"
+
+    @property
+    def env(self) -> dict[str, str]:
+        given = {"DATABASE_URL": self.database} if self.database else {}
+        return {
+            **os.environ,
+            "DATA_DIR": str(self.folder),
+            "DETECTOR": "whole_image",
+            "EMBEDDER": "compact",
+            "LOG_LEVEL": "ERROR",
+            "THROTTLE_STRANGERS": "",
+            "THROTTLE_PEOPLE": "",
+            "THROTTLE_SEARCHES": "",
+            "OMP_WAIT_POLICY": "PASSIVE",
+            "DJANGO_SETTINGS_MODULE": "fashionsim.settings",
+            **given,
+        }
+
+
+def figures_of(shop: Shop, engines: list[str]) -> Iterator[Figures]:
+    shop.folder.mkdir(parents=True, exist_ok=True)
+    place = shop.database or "SQLite"
+    print(f"\n{shop.size:,} garments, {DIM} dimensions, spread {shop.spread}, {place}")
+    if not (shop.folder / "filled").exists():
+        took = step("fill", shop, shop.env)["seconds"]
         print(f"  filled in {took:.0f} s", flush=True)
-        (folder / "filled").touch()
+        (shop.folder / "filled").touch()
     else:  # it may be of an earlier version
         command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
-        subprocess.run(command, check=True, cwd=ROOT, env=env)
+        subprocess.run(command, check=True, cwd=ROOT, env=shop.env)
     for engine in engines:
-        env["INDEX"] = engine
-        row: Figures = {"size": size, "engine": engine, "load_before": os.getloadavg()[0]}
+        name, _, given = engine.partition(":")
+        env = {**shop.env, "INDEX": name, "INDEX_OPTIONS": given}
+        row: Figures = {"size": shop.size, "spread": shop.spread, "engine": engine}
+        row["load_before"] = os.getloadavg()[0]
         row |= rebuilt(env)
-        row |= step("search", size, env)
-        row |= served(size, env)
+        row |= step("search", shop, env)
+        row |= served(shop.size, env)
         row["load_after"] = os.getloadavg()[0]
         show(row)
         yield row
 
 
-def step(name: str, size: int, env: dict[str, str]) -> Figures:
-    command = [sys.executable, "-m", "tests.benchmark_scale", "--step", name, "--sizes", str(size)]
+def step(name: str, shop: Shop, env: dict[str, str]) -> Figures:
+    command = [
+        *(sys.executable, "-m", "tests.benchmark_scale", "--step", name),
+        *("--sizes", str(shop.size), "--spread", str(shop.spread)),
+    ]
     done = subprocess.run(command, check=True, cwd=ROOT, env=env, stdout=subprocess.PIPE)
     figures: Figures = json.loads(done.stdout)
     return figures
 
 
-def fill(size: int) -> Figures:
+def fill(size: int, spread: float) -> Figures:
     """A catalogue of so many garments, described by the embedder that serves."""
     import django
 
     django.setup()
     from django.core.management import call_command
+    from django.db import transaction
 
     started = time.perf_counter()
     call_command("migrate", verbosity=0)
     call_command("flush", interactive=False, verbosity=0)
     from similarity.engine.trials import synthetic
 
-    fill_catalogue((keys, vectors, keys % 10) for keys, vectors in synthetic(size, DIM))
+    batches = synthetic(size, DIM, spread=spread)
+    fill_catalogue((keys, vectors, keys % 10) for keys, vectors in [next(batches)])
+    for keys, vectors in batches:
+        with transaction.atomic():
+            copy_first(int(keys[0]), len(keys))
+            describe(keys, vectors)
     return {"seconds": time.perf_counter() - started}
+
+
+def copy_first(offset: int, count: int) -> None:
+    """As many products as that, like the first ones, with tags, pictures and garments.
+
+    By the database alone, for models take a quarter of an hour for a million of them.
+    """
+    from django.db import connection
+
+    from catalog.models import OriginalImage, Product, Segment
+
+    def text(*parts: str) -> str:
+        mysql = connection.vendor == "mysql"
+        return f"CONCAT({', '.join(parts)})" if mysql else " || ".join(parts)
+
+    def moved(column: str) -> str:
+        return f"{column} + {offset}"
+
+    number = f"(id - 1 + {offset})"
+    identifier = text("'i'", number)
+    padded = f"SUBSTR({text(repr('0' * 64), number)}, -64)"
+    copies: list[tuple[Any, dict[str, str], str]] = [
+        (Product, {"id": moved("id"), "reference": text("'P'", number)}, "id"),
+        (Product.tags.through, {"product_id": moved("product_id")}, "product_id"),
+        (
+            OriginalImage,
+            {"id": moved("id"), "product_id": moved("product_id"), "identifier": identifier}
+            | {"sha256": padded, "file": text(identifier, "'.jpg'")},
+            "id",
+        ),
+        (
+            Segment,
+            {"id": moved("id"), "image_id": moved("image_id")}
+            | {"identifier": text(identifier, "'_segment_0'")},
+            "id",
+        ),
+    ]
+    with connection.cursor() as cursor:
+        for model, changed, counted in copies:
+            fields = (field for field in model._meta.concrete_fields)
+            columns = [f.column for f in fields if f.column in changed or not f.primary_key]
+            values = ", ".join(changed.get(column, column) for column in columns)
+            table = model._meta.db_table
+            cursor.execute(
+                f"INSERT INTO {table} ({', '.join(columns)}) "  # noqa: S608  (our own words)
+                f"SELECT {values} FROM {table} WHERE {counted} <= {count}"
+            )
+
+
+def describe(keys: Any, vectors: Any) -> None:
+    """Give garments their vectors."""
+    from django.db import connection
+
+    from similarity import serving
+    from similarity.models import Embedding
+
+    embedder, field = serving.serving_embedder(), Embedding._meta.get_field("vector")
+    table = Embedding._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"INSERT INTO {table} (segment_id, embedder_id, vector) "  # noqa: S608  (our own words)
+            "VALUES (%s, %s, %s)",
+            [
+                (key + 1, embedder.pk, field.get_db_prep_save(vector, connection))
+                for key, vector in zip(keys.tolist(), vectors, strict=True)
+            ],
+        )
 
 
 def fill_catalogue(batches: Iterable[tuple[Any, Any, Any]]) -> None:
@@ -234,7 +331,7 @@ def rebuilt(env: dict[str, str]) -> Figures:
     }
 
 
-def search(_: int) -> Figures:
+def search(_: int, __: float) -> Figures:
     """`Index.search` of the build that serves, and the library's own call with the same effort."""
     import django
     import numpy as np
@@ -247,16 +344,19 @@ def search(_: int) -> Figures:
     build = store.open(str(store.current()))
     vectors = np.load(store.root / build.manifest.name / "vectors.npy", mmap_mode="r")
     queries = Queries.drawn(vectors, QUERIES, seed=6)
-    bare = bare_call(build.index, queries.vectors)
+    bare = bare_call(build.index)
     measured = queries.measure(build.index, build.keys)  # everything is in memory now
     ours, theirs, ours_cpu, theirs_cpu = [], [], [], []
-    for _ in range(3):  # in turns, so that what else the machine does harms both
-        for row, query in enumerate(queries.vectors):
+    for _ in range(3):
+        # In turns, so that what else the machine does harms both; and with different queries, so
+        # that neither finds in the processor's caches what the other has looked at.
+        for query, another in zip(queries.vectors, np.roll(queries.vectors, 100, 0), strict=True):
             took, cpu = timed(lambda q=query: build.search(q[None], 10))
             ours.append(took)
             ours_cpu.append(cpu)
             if bare:
-                took, cpu = timed(lambda r=row: bare(r))
+                given = asked(another, build.index)
+                took, cpu = timed(lambda q=given: bare(q, 10))
                 theirs.append(took)
                 theirs_cpu.append(cpu)
     scans = [timed(lambda q=query: np.argmax(vectors @ q))[0] for query in queries.vectors[:20]]
@@ -265,25 +365,47 @@ def search(_: int) -> Figures:
         "search_p50_ms": percentile(ours, 50),
         "search_p95_ms": percentile(ours, 95),
         "search_cpu_ms": percentile(ours_cpu, 50),
+        "bare_recall": bare and bare_recall(queries, bare, build, vectors),
         "bare_p50_ms": percentile(theirs, 50) if theirs else None,
         "bare_cpu_ms": percentile(theirs_cpu, 50) if theirs else None,
         "scan_ms": percentile(scans, 50),
     }
 
 
-def bare_call(index: Any, queries: Any) -> Callable[[int], object] | None:
-    """The library's own search by one of the queries, as a program without us would call it."""
+Bare = Callable[[Any, int], Any]
+"""Gives positions and distances of so many neighbours, in the library's own form."""
+
+
+def asked(query: Any, index: Any) -> Any:
+    """A query as the library takes it."""
+    return query.tolist() if hasattr(index, "_forest") else query[None]
+
+
+def bare_call(index: Any) -> Bare | None:
+    """The library's own search, with our effort, as a program without us would call it."""
     from similarity.engine.indexes.approximate import scaled
 
     if forest := getattr(index, "_forest", None):
-        asked = [query.tolist() for query in queries]
-        return lambda row: forest.get_nns_by_vector(
-            asked[row], 10, scaled(index.search_k, 10), include_distances=True
-        )
+        nodes = scaled(index.search_k, 10)
+        return lambda query, k: forest.get_nns_by_vector(query, k, nodes, include_distances=True)
     if graph := getattr(index, "_faiss", None):
         how = index._how(10)
-        return lambda row: graph.search(queries[row : row + 1], 10, params=how)
+        return lambda query, k: graph.search(query, k, params=how)
     return None
+
+
+def bare_recall(queries: Any, bare: Bare, build: Any, vectors: Any) -> float:
+    """What the library finds by itself, which has no exact vectors to look at again."""
+    from similarity.engine import Hit
+
+    class Library:
+        def search(self, batch: Any, k: int) -> list[list[Hit]]:
+            found = bare(asked(batch[0], build.index), k)
+            positions = found[0] if hasattr(build.index, "_forest") else found[1][0]
+            return [[Hit(int(build.keys[i]), float(vectors[i] @ batch[0])) for i in positions]]
+
+    recall: float = queries.measure(Library(), build.keys).recall
+    return recall
 
 
 def timed(act: Callable[[], object]) -> tuple[float, float]:
@@ -297,7 +419,7 @@ def percentile(times: list[float], part: int) -> float:
     return statistics.quantiles(times, n=100)[part - 1]
 
 
-STEPS: dict[str, Callable[[int], Figures]] = {"fill": fill, "search": search}
+STEPS: dict[str, Callable[[int, float], Figures]] = {"fill": fill, "search": search}
 
 
 # --- The server, and its clients ------------------------------------------------------------
@@ -322,7 +444,7 @@ def served(size: int, env: dict[str, str]) -> Figures:
                 spent = cpu_of(child)
                 times = asked_by(clients, port, path, size)
                 figures[f"{name}_{clients}_cpu_ms"] = (
-                    1000 * (cpu_of(child) - spent) / asked(clients)
+                    1000 * (cpu_of(child) - spent) / requests_of(clients)
                 )
                 figures[f"{name}_{clients}_p50_ms"] = percentile(times, 50)
                 figures[f"{name}_{clients}_p95_ms"] = percentile(times, 95)
@@ -339,6 +461,7 @@ def server(env: dict[str, str]) -> Iterator[tuple[int, int]]:
     command = [
         *(sys.executable, "-m", "gunicorn", "fashionsim.wsgi", "--threads", "8"),
         *("--bind", f"127.0.0.1:{port}", "--log-level", "warning", "--timeout", "600"),
+        *("--keep-alive", "75"),  # a client that waits for a core keeps its connection
     ]
     process = subprocess.Popen(command, cwd=ROOT, env=env)
     try:
@@ -374,7 +497,7 @@ def ask(connection: http.client.HTTPConnection, path: str) -> None:
     assert json.loads(body)["results"], path
 
 
-def asked(clients: int) -> int:
+def requests_of(clients: int) -> int:
     """How many requests so many clients send together."""
     return clients * max(20, REQUESTS // clients)
 
@@ -385,7 +508,7 @@ def asked_by(clients: int, port: int, path: str, size: int) -> list[float]:
 
     def client(number: int) -> None:
         connection = connected(port)
-        for turn in range(asked(clients) // clients):
+        for turn in range(requests_of(clients) // clients):
             garment = (7919 * (number + 1) * (turn + 1)) % size
             took, _ = timed(lambda: ask(connection, path.format(garment)))  # noqa: B023
             if turn >= 5:  # the first few make room in caches
@@ -437,6 +560,7 @@ SHOWN = {
     "search_p50_ms": ("Index.search, p50", "ms", None),
     "search_p95_ms": ("Index.search, p95", "ms", None),
     "search_cpu_ms": ("  of the processor's time", "ms", None),
+    "bare_recall": ("the bare library's recall@10", "", None),
     "bare_p50_ms": ("the bare library, p50", "ms", None),
     "bare_cpu_ms": ("  of the processor's time", "ms", None),
     "scan_ms": ("a scan by one matrix product", "ms", None),

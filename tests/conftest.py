@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from importlib import import_module
 from pathlib import Path
 
@@ -17,6 +18,12 @@ from accounts import keys, roles
 from similarity import backends, indexing, prototypes
 from tests.loopback import serving
 from tests.scratch import migrated, open_shop  # noqa: F401  (fixtures)
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C: a shell's background jobs ignore it, and hand that down to what tests start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

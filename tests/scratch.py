@@ -45,17 +45,17 @@ class Shop:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def start(self, *arguments: object) -> subprocess.Popen[str]:
-        """Start a command of `manage.py` that goes on until it is stopped."""
-        return self.start_program("manage.py", *arguments)
+    def start(self, *arguments: object, **settings: object) -> subprocess.Popen[str]:
+        """Start a command of `manage.py` that goes on until it is stopped, with these settings."""
+        return self.start_program("manage.py", *arguments, **settings)
 
-    def start_program(self, *arguments: object) -> subprocess.Popen[str]:
+    def start_program(self, *arguments: object, **settings: object) -> subprocess.Popen[str]:
         """Start a Python program in the project's folder, by what stands behind `python`."""
         log = (self.folder / "log").open("a")
         return subprocess.Popen(
             [sys.executable, *map(str, arguments)],
             cwd=REPOSITORY,
-            env=self.env,
+            env=self.env | {name: str(value) for name, value in settings.items()},
             stdout=log,
             stderr=subprocess.STDOUT,
             text=True,

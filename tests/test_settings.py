@@ -96,6 +96,7 @@ def test_the_example_shows_the_defaults(shop):
         ("WORKERS", "", "WORKERS must be a whole number"),
         ("INDEX_RECALL", "0", "INDEX_RECALL must be above 0 and at most 1, and is 0.0."),
         ("INDEX_RECALL", "99", "INDEX_RECALL must be above 0 and at most 1"),
+        ("INDEX_OPTIONS", "trees=20;a", "INDEX_OPTIONS must look like trees=20,search_k=10000"),
         ("FAISS_BITS", "7", "FAISS_BITS must be one of 32, 16, 8"),
         ("RUN_LEASE_SECONDS", "1.5", "RUN_LEASE_SECONDS must be a whole number"),
         ("GROUNDINGDINO_BOX_THRESHOLD", "0,3", "GROUNDINGDINO_BOX_THRESHOLD must be a number"),
@@ -197,6 +198,12 @@ def test_options_that_a_backend_does_not_take_are_an_error(settings):
     [error] = checks.check_backends()
     assert error.id == "similarity.E001"
     assert "leaves" in error.msg
+
+
+def test_the_index_engine_may_be_given_options(shop):
+    shop.env |= {"INDEX": "annoy", "INDEX_OPTIONS": "trees=7,search_k=900"}
+    shown = "from similarity import backends; print(backends.options('annoy'))"
+    assert shop.python(shown).strip() == "{'trees': 7, 'search_k': 900}"
 
 
 def test_missing_weights_are_a_warning_each_with_a_hint(settings, tmp_path):

@@ -1,11 +1,13 @@
 """Sign-ins by the shop itself: Django's passwords, and tokens by simplejwt.
 
 An access token is short-lived and kept nowhere. A refresh token is known by its id, and can be used
-once: whoever puts its id on the blacklist first gets the next pair.
+once: whoever puts its id on the blacklist first gets the next pair. All pairs that follow from one
+sign-in bear its id, and end together.
 """
 
 from __future__ import annotations
 
+import uuid
 from typing import Any, TypeVar
 
 from django.db import IntegrityError, transaction
@@ -14,6 +16,7 @@ from django.utils import timezone
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import ExpiredTokenError, TokenError
+from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, Token
 
@@ -23,8 +26,8 @@ from accounts.providers import Tokens
 
 T = TypeVar("T", bound=Token)
 
-REFRESH_ID = "refresh"
-"""A claim of access tokens: the id of the refresh token that came with it."""
+SIGN_IN = "sign_in"
+"""A claim of both tokens: the id of the sign-in that they follow from."""
 
 
 class Local:
@@ -42,30 +45,27 @@ class Local:
             raise EmailTaken from error
 
     def tokens_for(self, user: User) -> Tokens:
-        outstanding = OutstandingToken.objects.filter(user=user)
-        outstanding.filter(expires_at__lt=timezone.now()).delete()
-        refresh = RefreshToken.for_user(user)
-        # The library keeps the token as well, which is as good as a password: its id will do.
-        outstanding.filter(jti=refresh["jti"]).update(token="")
-        access = refresh.access_token
-        access[REFRESH_ID] = refresh["jti"]
-        lifetime = AccessToken.lifetime
-        assert lifetime is not None
-        return Tokens(user, str(access), str(refresh), int(lifetime.total_seconds()))
+        return _tokens(user, str(uuid.uuid4()))
 
+    @transaction.atomic
     def refresh(self, refresh: str) -> Tokens:
         token = _verified(RefreshToken, refresh)
-        user = _owner(token)
+        user = _locked(_owner(token).pk)
         _use_up(token)
-        return self.tokens_for(user)
+        return _tokens(user, _sign_in(token))
 
+    @transaction.atomic
     def sign_out(self, refresh: str) -> None:
-        _use_up(_verified(RefreshToken, refresh))
+        token = _verified(RefreshToken, refresh)
+        _locked(token[api_settings.USER_ID_CLAIM])
+        _use_up(token)
+        _end(token)
 
+    @transaction.atomic
     def sign_out_by(self, access: str) -> None:
-        jti = _verified(AccessToken, access).get(REFRESH_ID)
-        for token in OutstandingToken.objects.filter(jti=jti):
-            BlacklistedToken.objects.get_or_create(token=token)
+        token = _verified(AccessToken, access)
+        _locked(token[api_settings.USER_ID_CLAIM])
+        _end(token)
 
     def user_of(self, access: str) -> User:
         return _owner(_verified(AccessToken, access))
@@ -94,6 +94,41 @@ def _verified(kind: type[T], token: str) -> T:
         raise ExpiredToken from error
     except TokenError as error:
         raise InvalidToken from error
+
+
+def _tokens(user: User, sign_in: str) -> Tokens:
+    """A new pair of a sign-in."""
+    outstanding = OutstandingToken.objects.filter(user=user)
+    outstanding.filter(expires_at__lt=timezone.now()).delete()
+    refresh = RefreshToken.for_user(user)
+    refresh[SIGN_IN] = sign_in
+    # The library keeps the token as well, which is as good as a password: whose it is will do.
+    outstanding.filter(jti=refresh["jti"]).update(token=sign_in)
+    access = refresh.access_token  # takes the claims along
+    lifetime = AccessToken.lifetime
+    assert lifetime is not None
+    return Tokens(user, str(access), str(refresh), int(lifetime.total_seconds()))
+
+
+def _sign_in(token: Token) -> str:
+    """The sign-in that a token follows from; of one from before there were such, itself."""
+    return str(token.get(SIGN_IN) or token["jti"])
+
+
+def _end(token: Token) -> None:
+    """Refuse all refresh tokens of a token's sign-in from now on."""
+    own = OutstandingToken.objects.filter(
+        user=token[api_settings.USER_ID_CLAIM], token=_sign_in(token), blacklistedtoken=None
+    )
+    BlacklistedToken.objects.bulk_create(BlacklistedToken(token=row) for row in own)
+
+
+def _locked(user: Any) -> User:
+    """A person, whose tokens nobody else gives out or ends until the transaction does."""
+    locked = User.objects.select_for_update().filter(pk=user).first()
+    if locked is None:
+        raise InvalidToken
+    return locked
 
 
 def _owner(token: Token) -> User:

@@ -43,7 +43,6 @@ class IndexBuildAdmin(Operated, LookOnly):
     )
     list_select_related = ("embedder",)
     list_per_page = 50
-    show_full_result_count = False
     actions = ("serve", "compare")
     fieldsets = (
         (None, {"fields": ("title", "embedder", "made_by", "run", "created_at")}),

@@ -9,13 +9,13 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.safestring import SafeString
 
-from catalog.admin import ModelAdmin, badge, link_to, thumbnail
+from catalog.admin import Bounded, ModelAdmin, badge, link_to, thumbnail
 from similarity import golden
 from similarity.models import GoldenSet, Verdict
 
 
 @admin.register(GoldenSet)
-class GoldenSetAdmin(ModelAdmin):
+class GoldenSetAdmin(Bounded, ModelAdmin):
     """Marks are given on the search page; here sets are named, taken away and written as files."""
 
     list_display = ("name", "asked", "right", "wrong", "created_at")
@@ -61,7 +61,7 @@ class GoldenSetAdmin(ModelAdmin):
 
 
 @admin.register(Verdict)
-class VerdictAdmin(ModelAdmin):
+class VerdictAdmin(Bounded, ModelAdmin):
     """What was said of results, to look through and to take back."""
 
     list_display = ("query_picture", "product", "said", "golden_set", "given_by", "given_at")

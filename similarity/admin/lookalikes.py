@@ -13,9 +13,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from catalog.admin import LookOnly, badge, link_to, when
-from catalog.lookalikes import keep_both, merge
+from catalog.lookalikes import keep_both
 from catalog.models import Lookalike, OriginalImage
 from similarity.admin.operated import Operated
+from similarity.merging import merge_pictures
 
 
 def shown(image: OriginalImage) -> SafeString:
@@ -48,7 +49,6 @@ class LookalikeAdmin(Operated, LookOnly):
     list_filter = ("decision", "created_at")
     list_select_related = ("earlier__product", "later__product", "decided_by")
     list_per_page = 25
-    show_full_result_count = False
     search_fields = (
         "earlier__identifier",
         "later__identifier",
@@ -64,6 +64,9 @@ class LookalikeAdmin(Operated, LookOnly):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return ("one", "other", "products", "state", "decided", "cosine", "distance", "created")
+
+    def get_list_display(self, request: HttpRequest) -> tuple[Any, ...]:
+        return (self.list_display[0], self.buttons(request), *self.list_display[1:])
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("catalog.change_lookalike")
@@ -108,7 +111,7 @@ class LookalikeAdmin(Operated, LookOnly):
         chosen: Callable[[Lookalike], OriginalImage],
     ) -> None:
         def act(pair: Lookalike) -> str:
-            kept = merge(pair, chosen(pair), request.user)  # type: ignore[arg-type]
+            kept = merge_pictures(pair, chosen(pair), request.user)  # type: ignore[arg-type]
             return f"{kept} stands for both now."
 
         self.operate(request, pairs, act)

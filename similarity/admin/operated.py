@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from catalog.admin import ModelAdmin
 from catalog.lookalikes import CannotDecide
@@ -31,14 +33,36 @@ class Operated(ModelAdmin):
                 outcome, level = str(error), messages.WARNING
             self.message_user(request, f"{name}: {outcome}", level)
 
+    def operations(self, request: HttpRequest) -> Callable[[Any], list[tuple[str, str]]]:
+        """Of a row: names and descriptions of what this person can do to it as it stands."""
+        choices = self.get_action_choices(request, [])
+
+        def operations(row: Any) -> list[tuple[str, str]]:
+            fitting = self.fitting(row)
+            return [(name, description) for name, description in choices if name in fitting]
+
+        return operations
+
+    def buttons(self, request: HttpRequest) -> Callable[[Any], SafeString]:
+        """A column of the list: a button for each operation, of the form that stands beside it."""
+        operations = self.operations(request)
+
+        @admin.display(description="Do")
+        def buttons(row: Any) -> SafeString:
+            return format_html(
+                '<div class="row-buttons">{}</div>',
+                format_html_join(
+                    "",
+                    '<button class="button" form="operate-{}" name="action" value="{}">{}</button>',
+                    ((row.pk, *operation) for operation in operations(row)),
+                ),
+            )
+
+        return buttons
+
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         if row := kwargs.get("obj"):
-            fitting = self.fitting(row)
-            context["operations"] = [
-                (name, description)
-                for name, description in self.get_action_choices(request, [])
-                if name in fitting
-            ]
+            context["operations"] = self.operations(request)(row)
         return super().render_change_form(request, context, *args, **kwargs)

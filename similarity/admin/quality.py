@@ -13,7 +13,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from catalog import quality
-from catalog.admin import BoundedPaginator, LookOnly, link_to, when
+from catalog.admin import LookOnly, link_to, when
 from catalog.models import PictureQuality
 from similarity import services
 from similarity.admin.operated import Operated
@@ -43,8 +43,6 @@ class QualityAdmin(Operated, LookOnly):
     list_filter = (ProblemFilter, "image__product__category")
     list_select_related = ("image__product__category", "accepted_by")
     list_per_page = 25
-    paginator = BoundedPaginator
-    show_full_result_count = False
     ordering = ("sharpness", "pk")
     search_fields = ("image__identifier", "image__product__reference", "image__product__name")
     search_help_text = "An image's identifier, or a product's reference or name"

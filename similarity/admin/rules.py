@@ -5,13 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import DateTimeField, OuterRef, QuerySet, Subquery
-from django.forms import SplitDateTimeField
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from catalog.admin import DateAndTime, ModelAdmin, badge, thumbnail, when, with_reason
+from accounts.admin import WITH_NAMES
+from catalog.admin import (
+    Bounded,
+    ModelAdmin,
+    badge,
+    thumbnail,
+    when,
+    with_reason,
+)
 from catalog.models import OriginalImage
 from similarity.models import Rule
 
@@ -37,7 +44,7 @@ class ActiveFilter(admin.SimpleListFilter):
 
 
 @admin.register(Rule)
-class RuleAdmin(ModelAdmin):
+class RuleAdmin(Bounded, ModelAdmin):
     """What comes first, sooner, later or never among results, for what, and when."""
 
     list_display = ("preview", "what", "product", "holds_for", "state", "note", "position")
@@ -45,7 +52,6 @@ class RuleAdmin(ModelAdmin):
     list_filter = (ActiveFilter, "action", ("category", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("product", "category", "query_product")
     list_per_page = 50
-    show_full_result_count = False
     search_fields = (
         "product__reference",
         "product__name",
@@ -55,7 +61,7 @@ class RuleAdmin(ModelAdmin):
     )
     search_help_text = "Product, category or note"
     autocomplete_fields = ("product", "category", "query_product")
-    formfield_overrides = {DateTimeField: {"form_class": SplitDateTimeField, "widget": DateAndTime}}
+    formfield_overrides = WITH_NAMES
     fieldsets = (
         ("What", {"fields": ("action", "product", "position", "note")}),
         (

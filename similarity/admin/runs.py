@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from catalog.admin import BoundedPaginator, LookOnly, badge, link_to, thumbnail, when, with_reason
+from catalog.admin import LookOnly, badge, link_to, thumbnail, when, with_reason
 from similarity import figures, services
 from similarity.admin.operated import Operated
 from similarity.models import Run
@@ -44,8 +44,6 @@ class RunAdmin(Operated, LookOnly):
     list_filter = ("state", "kind", "created_at")
     list_select_related = ("image", "requested_by")
     list_per_page = 50
-    paginator = BoundedPaginator
-    show_full_result_count = False
     search_fields = ("id", "image__identifier")
     search_help_text = "Id, or an image's identifier"
     actions = ("cancel", "run_again")

@@ -4,7 +4,9 @@
 """
 
 from similarity.engine.contracts import (
+    NO_CATEGORY,
     Box,
+    Categories,
     Detection,
     Detector,
     Embedder,
@@ -20,7 +22,9 @@ from similarity.engine.registry import BACKENDS, load
 
 __all__ = [
     "BACKENDS",
+    "NO_CATEGORY",
     "Box",
+    "Categories",
     "Detection",
     "Detector",
     "Embedder",

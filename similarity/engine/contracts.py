@@ -6,7 +6,8 @@ once per process. So a web process may ask for `dim`, `fingerprint` or `missing(
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
@@ -17,6 +18,11 @@ from PIL.Image import Image
 
 Vectors = NDArray[np.float32]
 Keys = NDArray[np.int64]
+Categories = NDArray[np.int64]
+"""Keys of categories, beside those of vectors."""
+
+NO_CATEGORY = 0
+"""Stands among them for none: no category has this key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +180,11 @@ class Tuning:
     """What makes the files larger, and lets less effort find as much; None if nothing does."""
     sizes: tuple[int, ...] = ()
     """Its values worth trying, ascending."""
+    relief: float = 0.0
+    """By which power of the size the effort falls that finds as much: 1 if twice the size spares
+    half of it."""
+    most_work: float = math.inf
+    """Size times vectors that can be built without a long wait."""
 
 
 class Index(Protocol):
@@ -218,8 +229,9 @@ class TunableIndex(Index, Protocol):
 class LiveIndex(Protocol):
     """Nearest neighbours by cosine in a service that all machines share, changed as it serves.
 
-    Vectors lie in collections, each named when it is made, of which at most one serves. It is
-    constructed for one space of vectors of one dimension, and keeps away from other spaces'.
+    Vectors lie in collections, each named when it is made, of which at most one serves, and each
+    vector is of a category or of none. It is constructed for one space of vectors of one
+    dimension, and keeps away from other spaces'.
     Every method raises IndexUnavailable if the service does not answer; each may be repeated.
     """
 
@@ -235,10 +247,18 @@ class LiveIndex(Protocol):
         """Make an empty collection."""
         ...
 
-    def add(self, name: str | None, keys: Keys, vectors: Vectors) -> None:
+    def add(self, name: str | None, keys: Keys, vectors: Vectors, categories: Categories) -> None:
         """Add vectors (n, dim) under unique ascending keys (n,), or replace those there.
 
-        None is the collection that serves; ValueError for anything but unit vectors.
+        `categories` (n,) are what they are of. None is the collection that serves; ValueError for
+        anything but unit vectors.
+        """
+        ...
+
+    def categorise(self, name: str | None, keys: Keys, categories: Categories) -> None:
+        """Say anew which categories (n,) the vectors of these keys (n,) are of.
+
+        Unknown keys are passed over.
         """
         ...
 
@@ -270,6 +290,10 @@ class LiveIndex(Protocol):
         """All that a collection holds, by ascending key, a batch at a time."""
         ...
 
+    def categories(self, name: str | None) -> Iterator[tuple[Keys, Categories]]:
+        """What it is of, in the same order: (n,) and (n,) at a time."""
+        ...
+
     def count(self, name: str | None) -> int:
         """Vectors in it."""
         ...
@@ -284,11 +308,13 @@ class LiveIndex(Protocol):
         k: int,
         *,
         among: Keys | None = None,
+        categories: Collection[int] | None = None,
         name: str | None = None,
         exactly: bool = False,
     ) -> list[list[Hit]]:
         """As `Index.search`, in the collection that serves or the named one.
 
+        With `categories`, the nearest of what is of these (unknown ones have nothing).
         `exactly` lets nothing be missed. NothingServes if there is no such collection.
         """
         ...

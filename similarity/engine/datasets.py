@@ -13,10 +13,10 @@ import csv
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
@@ -48,10 +48,14 @@ class Photo:
     """A labelled photo."""
 
     path: Path
+    """Where it lies on the disk, or what it is called if it lies elsewhere."""
     group: str
     """Whose photo it is. Photos of one group share a person and a background: they are never
     on both sides of a split, and never each other's results."""
     garments: tuple[Garment, ...]
+    opened: Callable[[], BinaryIO] | None = None
+    """Opens one that lies elsewhere, such as in an object store; whoever calls it closes it.
+    Raises OSError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +103,23 @@ def split(photos: Sequence[Photo], held_out: float = HELD_OUT, seed: int = 0) ->
 
 def crop(photo: Photo, garment: Garment) -> Image.Image:
     """The garment's pixels, RGB: its box, or the whole photo where it has none."""
-    image = open_rgb(photo.path)
+    image = open_rgb(photo)
     return image if garment.box is None else image.crop(garment.box.pixels())
 
 
-def open_rgb(path: Path) -> Image.Image:
+def all_labels(photos: Iterable[Photo]) -> list[str]:
+    """The labels of their garments, in order."""
+    return sorted({garment.label for photo in photos for garment in photo.garments})
+
+
+def open_rgb(photo: Photo) -> Image.Image:
     """A photo of the data set. Raises BadDataset for one that cannot be read."""
     try:
-        with Image.open(path) as image:
+        stored = photo.opened() if photo.opened else photo.path.open("rb")
+        with stored, Image.open(stored) as image:
             return image.convert("RGB")
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise BadDataset(f"{path} cannot be read: {error}") from error
+        raise BadDataset(f"{photo.path} cannot be read: {error}") from error
 
 
 def _folders(folder: Path) -> Iterable[Path]:

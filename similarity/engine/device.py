@@ -68,6 +68,9 @@ ANY_UNITS = MATRIX_UNITS | {"avx512_bf16"}
 """With vectors of it alone it is quick at large products: a batch to learn from, a long sequence.
 One crop's convolutions took it longer than in single precision (docs/performance.md)."""
 
+NO_UNITS: frozenset[str] = frozenset()
+"""For what has to be the same on every processor."""
+
 
 def pick_precision(
     choice: Precision = "auto", units: frozenset[str] = MATRIX_UNITS
@@ -82,6 +85,11 @@ def pick_precision(
     if choice not in ("float32", "bfloat16"):
         raise ValueError(f"There is no precision {choice!r}; take auto, float32 or bfloat16.")
     return choice
+
+
+def marks(precision: Precision) -> list[str]:
+    """What a fingerprint has in it besides, for what was computed in that precision."""
+    return ["bfloat16"] if precision == "bfloat16" else []
 
 
 @cache

@@ -14,7 +14,7 @@ import numpy as np
 
 from similarity.engine import tuning
 from similarity.engine.builds import BuildStore, Manifest
-from similarity.engine.contracts import Keys, LiveIndex, Vectors
+from similarity.engine.contracts import Categories, Keys, LiveIndex, Vectors
 
 LEAST_EFFORT = 64
 """A search for ten asks for as many candidates in any case."""
@@ -22,8 +22,14 @@ LEAST_EFFORT = 64
 MOST_EFFORT = 1000
 """pgvector takes no more."""
 
+CATEGORISED = "categories"
+"""The parameter, 1, of a collection whose vectors were filled in with their categories."""
+
 _Query = tuple[Vectors, float, int]
 """A vector, the similarity that is near enough, and how many are as near."""
+
+QUERIES = 512
+"""Half of them choose, half measure what was chosen. The service scans for each."""
 
 SAMPLED = 8
 """Vectors of each batch that recall is measured with."""
@@ -48,7 +54,7 @@ class LiveStore:
     def write(
         self,
         *,
-        batches: Iterable[tuple[Keys, Vectors]],
+        batches: Iterable[tuple[Keys, Vectors, Categories]],
         about: Mapping[str, Any],
         recall: float | None,
         on_progress: Callable[[int], None],
@@ -63,8 +69,8 @@ class LiveStore:
         count, sample = 0, [np.empty((0, self.index.dim), np.float32)]
         try:
             self.index.create(name)
-            for keys, vectors in batches:
-                self.index.add(name, keys, vectors)
+            for keys, vectors, categories in batches:
+                self.index.add(name, keys, vectors, categories)
                 count += len(keys)
                 sample.append(vectors[:: max(1, len(vectors) // SAMPLED)])
                 on_progress(count)
@@ -80,7 +86,7 @@ class LiveStore:
             name=name,
             engine=self.engine,
             options={},
-            parameters={"ef_search": self.index.ef_search},
+            parameters={"ef_search": self.index.ef_search, CATEGORISED: 1},
             metric="cosine",
             dim=self.index.dim,
             count=count,
@@ -115,9 +121,9 @@ class LiveStore:
 
     def _queries(self, name: str, sample: Vectors) -> list[_Query]:
         """Vectors to search with, and the similarity of the last that is right to find."""
-        step = max(1, len(sample) // (2 * tuning.QUERIES))
+        step = max(1, len(sample) // QUERIES)
         queries = []
-        for vector in sample[::step][: 2 * tuning.QUERIES]:
+        for vector in sample[::step][:QUERIES]:
             [right] = self.index.search(vector[np.newaxis], tuning.K, name=name, exactly=True)
             queries.append((vector, right[-1].similarity - tuning.ROUNDING, len(right)))
         return queries

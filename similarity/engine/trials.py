@@ -56,13 +56,20 @@ class Trial:
     """The same for pages of mapped files, which all processes share."""
 
 
-def synthetic(count: int, dim: int, seed: int = 1) -> Iterator[tuple[Keys, Vectors]]:
-    """Unit vectors around random centres, each at a cosine of about 0.7 to its own, in batches."""
+def synthetic(
+    count: int, dim: int, seed: int = 1, spread: float = 1.0
+) -> Iterator[tuple[Keys, Vectors]]:
+    """Unit vectors around random centres, in batches.
+
+    `spread` is the length of what parts each from its centre: they are at a cosine of about 0.71
+    with 1 and 0.89 with 0.5.
+    """
     random = np.random.default_rng(seed)
     centres = _unit(random.standard_normal((count // CLUSTER + 1, dim), np.float32))
     for start in range(0, count, BATCH):
         keys = np.arange(start, min(start + BATCH, count), dtype=np.int64)
-        noise = random.standard_normal((len(keys), dim), np.float32) / np.float32(dim**0.5)
+        noise = random.standard_normal((len(keys), dim), np.float32)
+        noise *= np.float32(spread / dim**0.5)
         yield keys, _unit(centres[random.integers(len(centres), size=len(keys))] + noise)
 
 

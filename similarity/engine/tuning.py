@@ -12,9 +12,9 @@ import math
 import statistics
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +26,21 @@ from similarity.engine.contracts import Index, IndexInfo, Keys, TunableIndex, Tu
 K = 10
 """Neighbours of which recall is the part found."""
 
-QUERIES = 256
-"""In each of the two sets; at a recall of 0.99 it is then right to about 0.003."""
+CHOOSING, JUDGING = 3, 4
+"""Seeds of the queries that choose, and of those that measure what was chosen."""
+
+QUERIES = {CHOOSING: 256, JUDGING: 1024}
+"""How many of each. Where a query finds all of its neighbours or none, a recall of 0.99 is told to
+0.006 by the first and to 0.003 by the second (a standard deviation)."""
 
 NOISE = 0.3
 """Length of what is added to every second query: it leaves a cosine of 0.96 with the vector."""
 
 QUICK = 0.2
-"""A search that takes this part of a scan's time is quick enough for its size to be kept."""
+"""A search that takes this part of a scan's time is quick enough for its size to be kept,"""
+
+QUICK_ROWS = 60_000
+"""if it takes no longer than to scan so many vectors either: 2 ms at 128 dimensions."""
 
 STEP = 16_384
 """Vectors compared at a time."""
@@ -43,9 +50,6 @@ ROUNDING = 4e-6
 
 Make = Callable[[Mapping[str, Any]], Index]
 """Constructs an index with options."""
-
-CHOOSING, JUDGING = 3, 4
-"""Seeds of the queries that choose, and of those that measure what was chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,25 +137,22 @@ def built(
 ) -> tuple[dict[str, Any], IndexInfo, Measured]:
     """Build an index in a folder that finds so much of the truth: its options, and what it does.
 
-    What `options` name stays. Of the sizes that the index knows the least is taken that finds it
-    in a fifth of the time of a scan, by trying them on all vectors: how much effort is needed
-    among fewer says little, since what lies close together in the whole is thinned out there.
-    Where even the largest takes longer than a scan, nothing is kept but the vectors, to be
-    scanned.
+    What `options` name stays. Where the index has sizes, the smallest is built of all vectors, and
+    kept if it is quick. If not, what it finds with more effort foretells which size will be, and
+    that one is built: two at most, since each takes its time. A sample would foretell little, as
+    what lies close together in the whole is thinned out there. Where what was built takes longer
+    than a scan, nothing is kept but the vectors, to be scanned.
     """
-    draw = cache(partial(Queries.drawn, vectors, QUERIES))
+    draw = cache(lambda seed: Queries.drawn(vectors, QUERIES[seed], seed))
 
-    def planted(tried: Mapping[str, Any]) -> Opened:
+    def built_with(tried: Mapping[str, Any]) -> Opened:
         return Opened(make, tried, into, make(tried).build(keys, vectors, into), keys, draw)
 
-    *smaller, largest = _sizes(make(options), options)
-    for tried in smaller:
-        opened = planted(tried)
-        if opened.finds(recall, within=QUICK):
-            break
+    smallest, *larger = _sizes(make(options), options, len(keys))
+    opened = built_with(smallest)
+    if larger and (size := opened.quick_size(recall, [smallest, *larger])) != smallest:
         _empty(into)
-    else:
-        opened = planted(largest)
+        opened = built_with(size)
     chosen, info, measured = opened.tuned(recall)
     if opened.effort_to_choose is None:
         return dict(options), info, measured
@@ -161,13 +162,16 @@ def built(
     return chosen, info, measured
 
 
-def _sizes(index: Index, options: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The options with each size to be tried, ascending."""
+def _sizes(index: Index, options: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
+    """The options with each size that so many vectors may be given, ascending."""
     if not isinstance(index, TunableIndex) or index.tuning.size in {None, *options}:
         return [dict(options)]
-    if index.tuning.effort in options:  # nothing would tell one from another
+    tuning = index.tuning
+    if tuning.effort in options:  # nothing would tell one from another
         return [dict(options)]
-    return [{**options, str(index.tuning.size): size} for size in index.tuning.sizes]
+    smallest, *larger = tuning.sizes
+    sizes = [smallest, *(size for size in larger if size * count <= tuning.most_work)]
+    return [{**options, str(tuning.size): size} for size in sizes]
 
 
 def _empty(folder: Path) -> None:
@@ -194,12 +198,21 @@ class Opened:
             return None
         return index.tuning.effort if index.tuning.effort in self.info.parameters else None
 
-    def finds(self, recall: float, within: float) -> bool:
-        """Whether it finds so much in that part of a scan's time."""
+    def quick_size(self, recall: float, sizes: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        """The first of some options that promises so much in a quick search; else the last.
+
+        This index has the first of them. By how much a larger one spares effort is known, so this
+        one is asked with as much more as that one is spared.
+        """
         if self.effort_to_choose is None:
-            return True
-        effort = self._most_effort(within)
-        return effort > 0 and self._measured(effort, CHOOSING).recall >= recall
+            return sizes[0]
+        size = str(self._tuning.size)
+        quick = self._most_effort(min(QUICK * len(self.keys), QUICK_ROWS))
+        for options in sizes if quick else ():
+            spared = (options[size] / sizes[0][size]) ** self._tuning.relief
+            if self._measured(math.ceil(quick * spared), CHOOSING).recall >= recall:
+                return options
+        return sizes[-1]
 
     def tuned(self, recall: float) -> tuple[dict[str, Any], IndexInfo, Measured]:
         """Options, and what the index then says and does, with the least effort for that recall.
@@ -226,7 +239,7 @@ class Opened:
 
     def _least_effort(self, recall: float) -> int:
         """The least effort that finds so much, to a tenth; what a scan takes if none below does."""
-        most = self._most_effort(1.0)
+        most = self._most_effort(len(self.keys))
         low, high = 0, min(self._tuning.least, most)
         while self._measured(high, CHOOSING).recall < recall:
             if high == most:
@@ -238,16 +251,16 @@ class Opened:
             low, high = (low, middle) if is_enough else (middle, high)
         return high
 
-    def _most_effort(self, part: float) -> int:
-        """The most with which a search takes less than that part of a scan's time."""
+    def _most_effort(self, rows: float) -> int:
+        """The most with which a search takes less time than to scan so many vectors."""
         count = len(self.keys)
 
-        def rows(effort: int) -> float:
+        def meanwhile(effort: int) -> float:
             index = self.make({**self.options, self._tuning.effort: effort})
             assert isinstance(index, TunableIndex)
             return index.rows_meanwhile(count, K)
 
-        return bisect_left(range(1, count + 1), part * count, key=rows)
+        return bisect_left(range(1, count + 1), rows, key=meanwhile)
 
     def _measured(self, effort: int | None, seed: int) -> Measured:
         changes = {} if effort is None else {self._tuning.effort: effort}

@@ -35,8 +35,8 @@ def add_arguments(parser: ArgumentParser, weights: str) -> None:
         help="where the weights go, and beside them their card and checkpoint (%(default)s)",
     )
     budget = parser.add_mutually_exclusive_group(required=True)
-    budget.add_argument("--minutes", type=_positive(float), help="how long to train")
-    budget.add_argument("--epochs", type=_positive(int), help="how often to see all photos")
+    budget.add_argument("--minutes", type=positive(float), help="how long to train")
+    budget.add_argument("--epochs", type=positive(int), help="how often to see all photos")
     parser.add_argument("--seed", type=int, default=0, help="of everything that chance decides")
     parser.add_argument(
         "--held-out",
@@ -69,7 +69,9 @@ def photos(options: dict[str, Any]) -> list[Photo]:
     return found + (datasets.read(options["data"]) if options["data"] else [])
 
 
-def _positive(kind: type[float] | type[int]) -> Any:
+def positive(kind: type[float] | type[int]) -> Any:
+    """What reads a number above 0 from a command's line."""
+
     def read(text: str) -> float | int:
         value = kind(text)
         if not value > 0:
@@ -86,12 +88,15 @@ def _share(text: str) -> float:
     return value
 
 
-def check(options: dict[str, Any]) -> None:
-    """What can be known to be wrong before hours of work."""
+def check(options: dict[str, Any], *others: Path) -> None:
+    """What can be known to be wrong before hours of work.
+
+    `others` are checkpoints that the training may be resumed from beside its own.
+    """
     if options["data"] is None and not options.get("from_catalogue"):
         raise CommandError("Name the photos to learn from: --data FOLDER.")
     path = checkpoint(options)
-    if options["resume"] and not path.is_file():
+    if options["resume"] and not any(known.is_file() for known in (path, *others)):
         raise CommandError(f"There is no checkpoint {path} to resume from.")
     if options["start_from"] and not options["start_from"].is_file():
         raise CommandError(f"There are no weights {options['start_from']} to start from.")
@@ -99,7 +104,10 @@ def check(options: dict[str, Any]) -> None:
 
 
 def trainer(task: Task, options: dict[str, Any]) -> Trainer:
-    """A trainer of the task, from random weights, from given ones, or from its checkpoint."""
+    """A trainer of the task, from random weights, from given ones, or from its checkpoint.
+
+    One that is to be resumed may have none of its own yet: see `check`.
+    """
     from similarity.engine.device import read_tensors
     from similarity.engine.training.keeping import start_from
     from similarity.engine.training.trainer import Budget, Trainer
@@ -114,7 +122,7 @@ def trainer(task: Task, options: dict[str, Any]) -> Trainer:
         checkpoint(options),
         device=options["device"],
     )
-    if options["resume"]:
+    if options["resume"] and made.checkpoint.is_file():
         made.resume()
     return made
 

@@ -109,13 +109,24 @@ def fail(run: Run, code: str, message: str) -> None:
 def discard(run: Run) -> None:
     """Undo what a cancelled run has left.
 
-    Of an upload, an image that is as new as the run; one that has failed before is in the
-    catalogue, and stays. Of a filling, the wish that its embedder be kept filled.
+    Of an upload, an image that is as new as the run, unless somebody has sent it again meanwhile;
+    one that has failed before is in the catalogue, and stays. Of a filling, the wish that its
+    embedder be kept filled.
     """
     if run.kind == Run.Kind.FILL:
         Embedder.objects.filter(runs=run).update(is_kept=False, is_filled=False)
     if run.kind == Run.Kind.UPLOAD:
-        OriginalImage.objects.filter(runs=run, status=OriginalImage.Status.PENDING).delete()
+        with transaction.atomic():
+            _discard_image(run)
+
+
+def _discard_image(run: Run) -> None:
+    images = OriginalImage.objects.filter(pk__in=Run.objects.filter(pk=run.pk).values("image"))
+    image = images.select_for_update().filter(status=OriginalImage.Status.PENDING).first()
+    if image is not None:
+        wanted = image.runs.under_way(Run.Kind.UPLOAD).filter(cancel_requested=False)
+        if not wanted.exclude(pk=run.pk).exists():
+            image.delete()
 
 
 def checkpoint(run: Run, step: str, progress: float) -> None:

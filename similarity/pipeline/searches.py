@@ -11,8 +11,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from catalog.filters import ProductFilter, passing
-from catalog.models import Product, Segment, SegmentColour
+from catalog.filters import concerns_products, passing
+from catalog.models import Category, Product, Segment, SegmentColour
 from similarity import backends, combined, indexing, prototypes, rules, serving
 from similarity.combined import Wish
 from similarity.engine import Box, Vectors
@@ -150,9 +150,14 @@ def segment_vector(segment_id: int | None, embedder: Embedder) -> Vectors:
 def among(
     filters: Mapping[str, Any], own: Iterable[Segment] = (), top_categories: int | None = None
 ) -> Among:
-    """What passes the filters, and is not a garment's own; see `Among` for the categories."""
+    """What passes the filters, and is not a garment's own; see `Among` for `top_categories`."""
+    categories = chosen_categories(filters)
+    beside = dict(filters)
+    if categories is not None:
+        del beside["category"]
     return Among(
-        products=chosen_products(dict(filters)),
+        products=chosen_products(beside),
+        categories=categories,
         colours=chosen_colours(dict(filters)),
         own=indexing.entries_of(own),
         top_categories=top_categories,
@@ -161,9 +166,16 @@ def among(
 
 def chosen_products(filters: dict[str, object]) -> QuerySet[Product] | None:
     """The products that pass the filters; None if there are none for products to pass."""
-    if not ProductFilter.base_filters.keys() & filters.keys():
+    return passing(filters) if concerns_products(filters) else None
+
+
+def chosen_categories(filters: Mapping[str, Any]) -> list[int] | None:
+    """The keys of the categories whose products pass; None if there is none to be of."""
+    slugs = filters.get("category")
+    if not slugs:
         return None
-    return passing(filters)
+    named = Category.objects.filter(slug__in=[slugs] if isinstance(slugs, str) else slugs)
+    return list(named.order_by().values_list("pk", flat=True))
 
 
 def chosen_colours(filters: dict[str, Any]) -> QuerySet[SegmentColour] | None:

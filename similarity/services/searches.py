@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
@@ -16,13 +17,14 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from accounts.services import preferences_of
-from catalog.facets import Facets
+from catalog.facets import Facets, Scope
 from catalog.facets import count as count_facets
 from catalog.models import Segment
 from catalog.services import Picture
-from similarity import backends, pipeline, rules, serving
+from similarity import backends, combined, pipeline, serving
 from similarity.combined import Wish
 from similarity.engine import Box
+from similarity.engine.errors import EngineError
 from similarity.errors import BadBox, IdTaken
 from similarity.models import Embedder, Query, Run
 from similarity.services.runs import FORGOTTEN_AFTER, added, known_run, leave_to_worker
@@ -225,8 +227,27 @@ def facets_of(run: Run) -> Facets | None:
     """The facets of a search that asked for them, as they are now; None before it is done."""
     if run.state != Run.State.DONE or not run.options.get("facets"):
         return None
-    filters = run.options.get("filters") or {}
-    return count_facets(filters, rules.kept_out(filters, run.segment))
+    return count_facets(run.options.get("filters") or {}, scope_of(run))
+
+
+def scope_of(run: Run) -> Scope:
+    """What a search that is done can show, whatever its filters let pass."""
+    wish = Wish.of(run.options)
+    return combined.scope(
+        run.options.get("filters") or {},
+        wish,
+        run.segment,
+        has_seed=bool(run.query_id or run.segment_id),
+        reads=bool(wish.text) and _reads(run.embedder),
+    )
+
+
+def _reads(embedder: Embedder | None) -> bool:
+    """Whether words were compared with pictures by an embedder; not if it is no longer there."""
+    with suppress(EngineError):
+        if embedder is not None:
+            return backends.text_side(backends.embedder(embedder.name)) is not None
+    return False
 
 
 def split_photo(data: bytes, *, asked_by: User | None = None, pk: uuid.UUID | None = None) -> Run:

@@ -80,9 +80,9 @@ def start_uploads(
     """Add pictures to the catalogue, each with a run that is to find and describe its garments.
 
     Bytes that are known give the image and the run that they have, which gets another chance if
-    it has failed. `queued=False` leaves the runs to the caller; `pks` are ids for new ones.
-    `cut_out_by` names the detector whose crops the pictures are: each is one garment then, and
-    none is looked for.
+    it has failed; or a new run, if somebody is having that one stopped. `queued=False` leaves the
+    runs to the caller; `pks` are ids for new ones. `cut_out_by` names the detector whose crops the
+    pictures are: each is one garment then, and none is looked for.
     """
     keep_files(new)
     return add_uploads(
@@ -106,6 +106,12 @@ def add_uploads(
             kind=Run.Kind.UPLOAD, image__in=[image for image, is_new in images if not is_new]
         )
         runs = {run.image_id: run for run in known.order_by("created_at")}
+        stopping = {pk for pk, run in runs.items() if run.is_stopping}
+        if _lock(stopping) != stopping:  # it has stopped by now, and taken its image along
+            return add_uploads(
+                new, source=source, owner=owner, queued=queued, pks=pks, cut_out_by=cut_out_by
+            )
+        runs = {pk: run for pk, run in runs.items() if pk not in stopping}
         ids = iter(pks)
         fresh = {
             image.pk: Run(
@@ -129,6 +135,14 @@ def add_uploads(
     return [
         Upload(image, fresh.get(image.pk) or runs[image.pk], is_new) for image, is_new in images
     ]
+
+
+def _lock(images: set[Any]) -> set[Any]:
+    """Those of the images that are there, and will be until the transaction ends."""
+    if not images:
+        return set()
+    rows = OriginalImage.objects.select_for_update().filter(pk__in=images).order_by("pk")
+    return set(rows.values_list("pk", flat=True))
 
 
 def upload_now(picture: Picture, **how: Any) -> Upload:
@@ -155,8 +169,6 @@ def _want_again(run: Run, *, queued: bool) -> None:
     if run.state == Run.State.FAILED:
         with suppress(NotRepeatable):  # somebody else was faster
             run_again(run, queued=queued)
-    elif run.cancel_requested:
-        Run.objects.keep(run.pk)
     elif run.is_lost(lease()) and Run.objects.give_back(run) and queued:
         enqueue(run)
 

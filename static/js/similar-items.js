@@ -118,9 +118,9 @@ class SimilarItems extends HTMLElement {
     const { signal } = (this.#asked = new AbortController());
     const product = this.getAttribute("product");
     try {
-      const { results, events } = product ? await this.#ask(product, signal) : { results: [] };
+      const { id, results, events } = product ? await this.#ask(product, signal) : { results: [] };
       this.#fill(results);
-      if (events && isAsked && this.getAttribute("events") !== "off") this.#watch(product, results);
+      if (events && isAsked && this.getAttribute("events") !== "off") this.#watch(product, id, results);
       this.dispatchEvent(new CustomEvent("similar-items", { detail: { count: results.length } }));
     } catch (error) {
       if (signal.aborted) return;
@@ -139,15 +139,15 @@ class SimilarItems extends HTMLElement {
     const answer = await response.json().catch(() => ({}));
     if (!response.ok) throw new Error(answer.detail ?? `The shop answered ${response.status}.`);
     const results = answer.results.filter((result) => result.product !== null);
-    return { results, events: answer.events };
+    return { ...answer, results };
   }
 
   /** Have the shop told of what comes into sight and of what is opened. */
-  #watch(product, results) {
+  #watch(beside, answer, results) {
     const key = this.getAttribute("key");
     this.#root.querySelectorAll("a").forEach((link, position) => {
-      const event = { product: results[position].product.reference, position };
-      const name = [product, event.product, position].join("\n");
+      const event = { product: results[position].product.reference, position, beside, answer };
+      const name = [beside, event.product, position].join("\n");
       if (!this.#told.has(name)) this.#unseen.set(link, () => this.#told.add(name) && tell(key, { kind: "impression", ...event }));
       this.#sight.observe(link);
       link.addEventListener("click", () => {

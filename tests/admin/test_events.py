@@ -85,6 +85,15 @@ def test_products_are_ranked_by_clicks_and_no_cell_is_a_formula(merchandiser, sh
     assert second[:3] == ["D-1", "Long dress", "1"]
 
 
+def test_the_pages_of_products_have_their_figures(merchandiser, shop):
+    first = Product.objects.get(reference="D-1")
+    add("impression", shop, beside=first, position=0, times=2)
+    add("click", shop, beside=first, position=0)
+    [_, row] = table(merchandiser, "beside")
+    assert row[:6] == ["D-1", "Long dress", "2", "1", "0.5000", "1.00"]
+    assert "On the pages of products" in merchandiser.get(REPORT).content.decode()
+
+
 def test_searches_that_nobody_clicked_on_are_named_by_their_words(merchandiser, shop):
     assert table(merchandiser, "queries")[1:] == [["“long  dress”", "1"]]
 
@@ -119,7 +128,7 @@ def test_the_report_takes_the_same_queries_for_any_number_of_events(
         product = Product.objects.create(reference=f"P-{number}", name="Other")
         add("impression", product, times=10)
         add("click", product, times=number)
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(17):
         assert merchandiser.get(REPORT).status_code == 200
 
 

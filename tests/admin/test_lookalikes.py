@@ -1,8 +1,15 @@
 """Pictures that look alike, for a merchandiser to decide."""
 
-import pytest
+import re
 
-from catalog.models import Lookalike, OriginalImage
+import pytest
+from django.contrib.auth.models import Group, Permission
+
+from accounts import roles
+from catalog.models import Lookalike, OriginalImage, Product
+from catalog.services import save_product
+from similarity import golden, services
+from similarity.models import GoldenQuery, GoldenSet, Verdict
 from tests.admin import act, send, told
 from tests.pictures import drawing, encoded, poor_jpeg
 from tests.shop import add_photo, add_product
@@ -31,6 +38,27 @@ def test_a_pair_is_shown_side_by_side(merchandiser, pair):
         assert "Undecided" in page
 
 
+def buttons(client):
+    return re.findall(r'form="operate-\d+" name="action" value="(\w+)"', page_at(client, LIST))
+
+
+def page_at(client, url):
+    return client.get(url).content.decode()
+
+
+def test_each_row_has_buttons_of_what_its_reader_may_do(merchandiser, pair):
+    assert buttons(merchandiser) == ["different", "same", "keep_earlier", "keep_later"]
+    assert f'id="operate-{pair.pk}"' in page_at(merchandiser, LIST)
+    merchandiser.user.groups.clear()
+    merchandiser.user.user_permissions.set(
+        Permission.objects.filter(codename__in=["view_lookalike", "change_lookalike"])
+    )
+    assert buttons(merchandiser) == ["different", "same"]
+    act(merchandiser, LIST, "different", pair)
+    assert buttons(merchandiser) == []
+    assert "operate-" not in page_at(merchandiser, LIST)
+
+
 def test_a_decided_pair_is_asked_about_no_more(merchandiser, pair):
     assert 'value="different"' in merchandiser.get(page_of(pair)).content.decode()
     [message] = told(act(merchandiser, LIST, "different", pair))
@@ -49,6 +77,59 @@ def test_a_pair_is_merged_into_the_one_chosen(merchandiser, pair, action, kept):
     assert message.endswith(f"{image} stands for both now.")
     assert OriginalImage.objects.filter(product__reference="D-1").count() == 2
     assert not Lookalike.objects.exists()
+
+
+@pytest.fixture
+def golden_query(pair):
+    """A golden set searches with the garment of the earlier picture; two products are marked."""
+    golden_set = GoldenSet.objects.create(name="golden")
+    return asked_with(golden_set, pair.earlier, **{"D-2": True, "D-3": False})
+
+
+def asked_with(golden_set, image, **marks) -> GoldenQuery:
+    segment = image.segments.get()
+    query = golden_set.queries.create(segment=segment, key=golden.key_of(segment))
+    for reference, is_right in marks.items():
+        product = Product.objects.filter(reference=reference).first()
+        product = product or save_product(reference, name=reference)
+        query.verdicts.create(product=product, is_right=is_right)
+    return query
+
+
+def marks() -> dict:
+    return dict(Verdict.objects.values_list("product__reference", "is_right"))
+
+
+def test_what_a_golden_set_searches_with_goes_along(merchandiser, pair, golden_query):
+    told(act(merchandiser, LIST, "keep_later", pair))
+    [query] = GoldenQuery.objects.all()
+    assert query.segment.image == pair.later
+    assert marks() == {"D-2": True, "D-3": False}
+    merchandiser.user.groups.add(*Group.objects.filter(name=roles.STAFF))
+    run = services.search(segment=query.segment, limit=5, asked_by=merchandiser.user)
+    assert set(golden.verdicts(run, "golden").values()) == {True, False}, "known by its new key"
+
+
+def test_marks_of_both_pictures_are_put_together(merchandiser, pair, golden_query):
+    asked_with(golden_query.golden_set, pair.later, **{"D-2": True, "D-4": True})
+    told(act(merchandiser, LIST, "keep_later", pair))
+    assert GoldenQuery.objects.get().segment.image == pair.later
+    assert marks() == {"D-2": True, "D-3": False, "D-4": True}
+
+
+def test_marks_that_contradict_each_other_are_to_be_settled_first(merchandiser, pair, golden_query):
+    asked_with(golden_query.golden_set, pair.later, **{"D-3": True})
+    [message] = told(act(merchandiser, LIST, "keep_later", pair))
+    assert "Settle the marks first." in message
+    pair.refresh_from_db()
+    assert pair.is_open
+    assert GoldenQuery.objects.count() == 2
+
+
+def test_ids_of_the_service_before_lead_to_the_kept_picture(merchandiser, pair):
+    pair.later.former_items.create(number=7, name="01_segment_0")
+    told(act(merchandiser, LIST, "keep_earlier", pair))
+    assert pair.earlier.former_items.get().number == 7
 
 
 def test_shoppers_decide_nothing(shopper, pair):

@@ -285,4 +285,5 @@ def test_all_that_points_to_a_product_is_known(db):
         "rules_as_query",
         "verdicts",
         "events",
+        "events_beside",
     }

@@ -138,3 +138,9 @@ def test_a_plot_s_lines_stand_for_numbers_that_read_well(most, top):
     plot = bar_plot([Day(dt.date(2026, 11, 1), most, 0)])
     assert plot.lines[-1].value == top
     assert all(0 <= bar.y <= HEIGHT for bar in plot.bars)
+
+
+def test_what_people_work_in_all_day_is_listed_first(staff, shop):
+    apps = staff.get(URL).context["app_list"]
+    assert [app["app_label"] for app in apps[:2]] == ["catalog", "similarity"]
+    assert apps == sorted(apps, key=lambda app: app["app_label"] in {"axes", "auth", "auditlog"})

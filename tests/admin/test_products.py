@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from accounts.services import choose
 from catalog.models import Category, OriginalImage, Product, Tag
 from catalog.pictures import open_picture
 from similarity import prototypes
-from similarity.models import Run
+from similarity.models import Rule, Run
 from tests.admin import send, told
 from tests.pictures import as_file, photo
 from tests.shop import add_photo, add_product
@@ -46,6 +48,26 @@ def form_of(product, **changes):
 def dress(db):
     details = {"brand": "Ada", "category": "Dresses", "tags": ["floral"], "store": "Paris"}
     return add_product("D-1", "red", name="Dress", price=Decimal("20.00"), **details).image.product
+
+
+@pytest.mark.parametrize("language", ["ja", "de"])
+def test_who_reads_another_language_works_in_it_all_the_same(merchandiser, dress, language):
+    """German writes 12,50 and 1.2.2026; the admin is in English, numbers and dates included."""
+    choose(merchandiser.user, language=language)
+    client = Client(headers={"Accept-Language": language})
+    client.force_login(merchandiser.user)
+    page = client.get(page_of(dress)).text
+    assert 'lang="en"' in page
+    assert 'value="20.00"' in page
+    response = send(client, page_of(dress), form_of(dress, price="12.50", rating="4.5"))
+    assert response.status_code == 302, response.content
+    dress.refresh_from_db()
+    assert (dress.price, dress.rating) == (Decimal("12.50"), Decimal("4.5"))
+    rule = {"action": "pin", "product": dress.pk, "position": 1, "starts_at_0": "2026-02-01"}
+    rule |= {"starts_at_1": "10:00:00", "ends_at_0": "2026-03-01", "ends_at_1": "10:00:00"}
+    response = send(client, "/admin/similarity/rule/add/", rule)
+    assert response.status_code == 302, response.content
+    assert Rule.objects.get().starts_at.month == 2
 
 
 # --- The list -------------------------------------------------------------------------------

@@ -15,8 +15,10 @@ from django.db import connections
 from django.utils import timezone
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
+from rest_framework_simplejwt.tokens import RefreshToken
 
 from accounts import roles
+from accounts.providers.local import Local
 from tests.api import refused
 from tests.conftest import person
 
@@ -228,11 +230,8 @@ def test_of_several_who_refresh_at_once_one_gets_tokens():
 def test_no_refresh_token_is_kept(stranger):
     tokens = registered(stranger)
     [kept] = OutstandingToken.objects.all()
-    assert kept.token == ""
-    assert (
-        kept.jti
-        in jwt.decode(tokens["refresh_token"], options={"verify_signature": False}).values()
-    )
+    claims = jwt.decode(tokens["refresh_token"], options={"verify_signature": False})
+    assert (kept.jti, kept.token) == (claims["jti"], claims["sign_in"])
 
 
 def test_what_is_known_of_expired_tokens_goes_with_the_next_sign_in(stranger):
@@ -251,6 +250,25 @@ def test_signing_out_ends_this_sign_in_and_no_other(stranger):
     assert post(stranger, "sign-out", refresh_token=here["refresh_token"]).status_code == 204
     refused(post(stranger, "refresh", refresh_token=here["refresh_token"]), 401, "invalid_token")
     assert post(stranger, "refresh", refresh_token=there["refresh_token"]).status_code == 200
+
+
+def test_signing_out_ends_all_that_was_refreshed_since_the_sign_in(stranger):
+    first = registered(stranger)
+    second = post(stranger, "refresh", refresh_token=first["refresh_token"]).json()
+    third = post(stranger, "refresh", refresh_token=second["refresh_token"]).json()
+    other = post(stranger, "sign-in", **SAM).json()
+    Local().sign_out_by(first["access_token"])  # from before it was refreshed
+    refused(post(stranger, "refresh", refresh_token=third["refresh_token"]), 401, "invalid_token")
+    assert post(stranger, "refresh", refresh_token=other["refresh_token"]).status_code == 200
+
+
+def test_a_refresh_token_from_before_sign_ins_had_ids_is_good_and_can_be_ended(stranger):
+    user = person("olga")
+    old = RefreshToken.for_user(user)
+    OutstandingToken.objects.update(token="")
+    fresh = post(stranger, "refresh", refresh_token=str(old)).json()
+    assert post(stranger, "sign-out", refresh_token=fresh["refresh_token"]).status_code == 204
+    refused(post(stranger, "refresh", refresh_token=fresh["refresh_token"]), 401, "invalid_token")
 
 
 def test_nobody_is_signed_out_by_what_is_no_token(stranger, db):

@@ -50,6 +50,19 @@ def test_an_event_is_noted_with_its_search_and_position(shopper, product):
     assert (event.position, event.at, event.person) == (2, then, shopper.user)
 
 
+def test_what_stood_beside_a_product_is_noted_with_it_and_with_the_answer(search_key, product):
+    add_product("D-2", "blue")
+    answer = search_key.get("/api/v1/products/D-2/similar/").json()
+    [result] = answer["results"]
+    place = {"beside": "D-2", "answer": answer["id"], "position": 0}
+    sent(search_key, click(product=result["product"]["reference"], **place), click(beside="NONE"))
+    event = ShopperEvent.objects.exclude(answer=None).get()
+    assert (event.beside.reference, str(event.answer)) == ("D-2", answer["id"])
+    assert ShopperEvent.objects.get(answer=None).beside is None
+    again = search_key.get("/api/v1/products/D-2/similar/").json()
+    assert again["id"] != answer["id"]
+
+
 @pytest.mark.parametrize("kind", ["impression", "view", "click", "add_to_cart", "purchase"])
 def test_strangers_and_shops_are_nobody_in_particular(stranger, search_key, product, kind):
     for client in (stranger, search_key):

@@ -32,9 +32,7 @@ def evaluate(tmp_path, capsys):
 def test_boxed_garments_are_measured_by_average_precision(evaluate, labelled_photos):
     out, figures, _ = evaluate("--data", labelled_photos / "street", "--held-out", "whole")
     photos = datasets.read(labelled_photos / "street")
-    whole = [
-        [Detection(Box.whole(datasets.open_rgb(photo.path)), "garment", 1.0)] for photo in photos
-    ]
+    whole = [[Detection(Box.whole(datasets.open_rgb(photo)), "garment", 1.0)] for photo in photos]
     expected = detection.evaluate([photo.garments for photo in photos], whole)
     street = figures["measures"]["street"]["whole_image"]
     assert street == json.loads(json.dumps(expected.as_dict()))

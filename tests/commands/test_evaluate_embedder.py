@@ -32,7 +32,7 @@ def test_the_figures_are_those_of_a_search_by_hand(evaluate, labelled_photos):
     _, figures, _ = evaluate("--data", labelled_photos, "--held-out", "whole")
     photos = datasets.read(labelled_photos / "clothing")
     embedder = load("embedder", "colour")
-    vectors = embedder.embed([datasets.open_rgb(photo.path) for photo in photos])
+    vectors = embedder.embed([datasets.open_rgb(photo) for photo in photos])
     hits = []
     for row, query in enumerate(photos):
         others = [n for n, other in enumerate(photos) if other.group != query.group]

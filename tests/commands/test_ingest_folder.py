@@ -192,17 +192,18 @@ def test_many_pictures_are_taken_in_by_several_processes(open_shop, folder):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda n: n.name)
 def test_an_ingest_that_is_ended_in_the_middle_is_completed_by_the_next(open_shop, folder, number):
     shop = open_shop(RUN_LEASE_SECONDS=1)
-    put_many(folder, 500)  # enough for seconds
-    ingest = shop.start("ingest_folder", folder)
+    put_many(folder, 250)
+    slow = "tests.pipeline.backends:UnhurriedDetector"
+    ingest = shop.start("ingest_folder", folder, DETECTOR=slow)
     eventually(lambda: shop.count("similarity_embedding") > 0)
     os.killpg(ingest.pid, number)
     assert ingest.wait(30) != 0
-    assert shop.count("similarity_embedding") < 500
+    assert shop.count("similarity_embedding") < 250
     eventually(lambda: not shop.processes())
     time.sleep(1)  # the lease of what nobody could give back
     done = shop.manage("ingest_folder", folder)
     assert done.returncode == 0, done.stderr
-    assert_whole(shop, 500)
+    assert_whole(shop, 250)
 
 
 def test_a_file_with_an_odd_name_is_taken_in_like_any(folder, capsys):

@@ -84,6 +84,19 @@ def test_a_teacher_is_listened_to(training_photos, output, tmp_path, capsys):
     assert "teacher " in capsys.readouterr().out
 
 
+def test_a_teacher_may_be_taught_the_labels_first(training_photos, output, tmp_path, capsys):
+    tiny_models.write_mobilenet_v2(tmp_path)
+    options = {"data": training_photos, "epochs": 1, "teacher": tmp_path, "teacher_minutes": 0.001}
+    train(output, **options)
+    assert capsys.readouterr().out.count("epoch 1,") == 2, "the teacher's and the pupil's"
+    (stage,) = json.loads(read_metadata(output)["lineage"])
+    assert stage["teacher"] == "MobileNetV2, taught for 0.001 minutes"
+    train(output, resume=True, **options)
+    assert capsys.readouterr().out == f"Written: {output} and its card.\n", (
+        "nothing is learnt twice"
+    )
+
+
 @pytest.mark.django_db
 def test_it_learns_from_the_shops_own_products(output):
     for number, colour in enumerate(COLOURS):

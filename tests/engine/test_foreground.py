@@ -58,7 +58,7 @@ def test_the_same_photo_gives_the_same_box() -> None:
 @pytest.mark.photos
 def test_most_real_photos_get_a_box(photos: Path) -> None:
     chosen = random.Random(0).sample(datasets.read(photos / "clothing"), 60)
-    boxes = [foreground.box(datasets.open_rgb(photo.path)) for photo in chosen]
+    boxes = [foreground.box(datasets.open_rgb(photo)) for photo in chosen]
     assert sum(found is not None for found in boxes) >= 0.7 * len(boxes)
 
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from similarity.engine import load
+from similarity.engine import load, synthetic
 from tests.engine.tiny_models import register_tiny_vits
 
 pytestmark = pytest.mark.ml
 torch = pytest.importorskip("torch")
 
-NAMES = ("resnet50", "triplet", "vit_b_16", "dinov2", "open_clip")
+NAMES = ("compact", "resnet50", "triplet", "vit_b_16", "dinov2", "open_clip")
 
 
 @pytest.fixture
@@ -28,7 +28,8 @@ def of(request):
     def embedder(name, precision, **options):
         if name in {"vit_b_16", "dinov2"}:
             register_tiny_vits()
-        models_dir = request.getfixturevalue(f"{name}_dir")
+        shipped = name == "compact"
+        models_dir = request.getfixturevalue("tmp_path" if shipped else f"{name}_dir")
         return load(
             "embedder", name, models_dir=models_dir, device="cpu", precision=precision, **options
         )
@@ -65,13 +66,52 @@ def test_vectors_of_two_precisions_never_mix(of, name):
     assert of(name, "float32").fingerprint != of(name, "bfloat16").fingerprint
 
 
-def test_convolutions_are_packed(of, crops):
+@pytest.mark.parametrize(("name", "convolutions"), [("triplet", 53), ("compact", 15)])
+def test_convolutions_are_packed(of, crops, name, convolutions):
+    embedder = of(name, "bfloat16")
+    embedder.embed(crops[:1])
+    assert _packed(embedder._network.get()) == convolutions
+
+
+def _packed(network):
     from similarity.engine.networks.halved import PackedConvolution
 
-    embedder = of("triplet", "bfloat16")
-    embedder.embed(crops[:1])
-    packed = [m for m in embedder._network.get().modules() if isinstance(m, PackedConvolution)]
-    assert len(packed) == 53
+    return sum(isinstance(module, PackedConvolution) for module in network.modules())
+
+
+@pytest.fixture
+def detectors(tmp_path):
+    return {
+        precision: load(
+            "detector", "compact", models_dir=tmp_path, device="cpu", precision=precision
+        )
+        for precision in ("float32", "bfloat16")
+    }
+
+
+def test_a_halved_detector_finds_the_same_garments(detectors):
+    photos = [synthetic.photo(3, number).image for number in range(8)]
+    for photo in photos:
+        exact, halved = (detectors[name].detect(photo) for name in ("float32", "bfloat16"))
+        sure = [found for found in exact if found.score >= 0.4]
+        assert all(
+            any(other.label == found.label and other.box.iou(found.box) >= 0.9 for other in halved)
+            for found in sure
+        )
+    assert detectors["float32"].fingerprint != detectors["bfloat16"].fingerprint
+
+
+def test_a_halved_detector_s_convolutions_are_packed(detectors, picture):
+    detectors["bfloat16"].detect(picture)
+    assert _packed(detectors["bfloat16"]._model.get().network) == 21
+
+
+def test_the_compact_embedder_is_halved_only_where_that_is_said(tmp_path, monkeypatch):
+    from similarity.engine import device
+
+    monkeypatch.setattr(device, "_processor_flags", lambda: frozenset({"amx_bf16"}))
+    assert load("embedder", "compact", models_dir=tmp_path).precision == "float32"
+    assert load("detector", "compact", models_dir=tmp_path).precision == "bfloat16"
 
 
 def test_where_they_cannot_be_torch_s_own_serve_and_the_log_says_why(

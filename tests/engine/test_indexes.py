@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from similarity.engine import BACKENDS, Hit, load
+from similarity.engine import BACKENDS, NO_CATEGORY, Hit, load
 from tests.engine.live import LIVE, live_index
 
 INDEXES = sorted(BACKENDS["index"])
@@ -43,11 +43,12 @@ def cosine(one, other) -> float:
     return min(1.0, max(-1.0, float(np.float32(math.fsum(products)))))
 
 
-def opened(name, keys, vectors, folder):
+def opened(name, keys, vectors, folder, categories=None):
     if name in LIVE:
+        sorted_as = np.full(len(vectors), NO_CATEGORY) if categories is None else categories
         index = live_index(name, vectors.shape[1])
         index.create("one")
-        index.add("one", np.asarray(keys, np.int64), vectors)
+        index.add("one", np.asarray(keys, np.int64), vectors, sorted_as)
         index.finish("one")
         index.serve("one")
         return index
@@ -98,6 +99,24 @@ def test_among_some_keys_it_finds_exactly_the_nearest_of_those(name, data, k, am
         index = opened(name, keys, vectors, folder)
         found = index.search(queries, k, among=np.array(among, np.int64))
     assert found == [brute_force(keys, vectors, query, k, among) for query in queries]
+
+
+@pytest.mark.parametrize("name", LIVE)
+@settings(max_examples=40, deadline=None)
+@given(
+    data=coarse_units(),
+    k=st.integers(1, 10),
+    sorted_as=st.lists(st.integers(NO_CATEGORY, 3), min_size=25, max_size=25),
+    wanted=st.sets(st.integers(1, 5), max_size=3),
+)
+def test_in_some_categories_it_finds_exactly_the_nearest_of_those(name, data, k, sorted_as, wanted):
+    vectors, queries = data
+    keys, categories = range(len(vectors)), np.array(sorted_as[: len(vectors)], np.int64)
+    with TemporaryDirectory() as folder:
+        index = opened(name, keys, vectors, folder, categories)
+        found = index.search(queries, k, categories=wanted)
+    kept = [key for key in keys if categories[key] in wanted]
+    assert found == [brute_force(keys, vectors, query, k, kept) for query in queries]
 
 
 def test_a_key_named_twice_is_found_once(name, tmp_path):

@@ -93,7 +93,7 @@ def test_the_published_weights_tell_shoes_from_dresses(photos):
     for photo in datasets.read(photos / "clothing"):
         kind = chosen.get(photo.garments[0].label)
         if kind is not None and len(kind) < 6:
-            kind.append(datasets.open_rgb(photo.path))
+            kind.append(datasets.open_rgb(photo))
     vectors = embedder(photos / "backbone").embed([*chosen["shoes"], *chosen["dress"]])
     alike = vectors @ vectors.T
     assert alike[:6, :6].mean() > alike[:6, 6:].mean() + 0.1

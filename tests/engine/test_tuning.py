@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from similarity.engine import tuning
 from similarity.engine.builds import BuildStore, Manifest
+from similarity.engine.indexes.annoy import AnnoyIndex
 from similarity.engine.tuning import Queries
 from tests.engine.test_annoy_index import build, clustered
 from tests.engine.test_indexes import brute_force, random_units
@@ -168,13 +170,54 @@ def annoy(monkeypatch):
 
 
 @pytest.mark.usefixtures("annoy")
-@pytest.mark.parametrize(("clusters", "trees"), [(40, {20}), (600, {40, 80})])
-def test_trees_are_planted_until_a_search_is_quick(clusters, trees, tmp_path):
+@pytest.mark.parametrize(("clusters", "trees"), [(40, {10, 20}), (600, {40, 80})])
+def test_as_many_trees_are_planted_as_make_a_search_quick(clusters, trees, tmp_path):
     vectors = clustered(6000, 32, clusters=clusters)
     _, manifest = written(tmp_path, "annoy", vectors, 0.99)
     assert manifest.options["trees"] in trees
     assert manifest.measured["recall"] >= 0.99
     assert SLOW_ROWS * manifest.options["search_k"] < 6000 / 2
+
+
+@pytest.fixture
+def planted(monkeypatch) -> list[int]:
+    """How many trees were planted, each time."""
+    sizes: list[int] = []
+    grow = AnnoyIndex._grow
+
+    def noted(index, vectors, path):
+        sizes.append(index.trees)
+        grow(index, vectors, path)
+
+    monkeypatch.setattr(AnnoyIndex, "_grow", noted)
+    return sizes
+
+
+@pytest.mark.usefixtures("annoy")
+@pytest.mark.parametrize("clusters", [40, 300, 600])
+def test_the_number_of_trees_is_foretold_by_the_fewest(clusters, planted, tmp_path):
+    _, manifest = written(tmp_path, "annoy", clustered(6000, 32, clusters=clusters), 0.99)
+    least = AnnoyIndex.tuning.sizes[0]
+    chosen = manifest.options["trees"]
+    assert planted == ([least] if chosen == least else [least, chosen])
+
+
+@pytest.mark.usefixtures("annoy")
+def test_no_more_trees_are_planted_than_can_be_waited_for(planted, monkeypatch, tmp_path):
+    most = replace(AnnoyIndex.tuning, most_work=6000 * 20)
+    monkeypatch.setattr(AnnoyIndex, "tuning", most)
+    _, manifest = written(tmp_path, "annoy", clustered(6000, 32, clusters=600), 0.99)
+    assert planted == [10, 20]
+    assert manifest.measured["recall"] >= 0.99, "what trees cannot find, effort does"
+
+
+@pytest.mark.usefixtures("annoy")
+def test_a_long_scan_is_no_measure_of_a_quick_search(planted, monkeypatch, tmp_path):
+    vectors = clustered(6000, 32, clusters=40)
+    _, by_scan = written(tmp_path / "a", "annoy", vectors, 0.99)
+    monkeypatch.setattr(tuning, "QUICK_ROWS", 100)
+    _, by_time = written(tmp_path / "b", "annoy", vectors, 0.99)
+    assert by_time.options["trees"] > by_scan.options["trees"]
 
 
 @pytest.mark.usefixtures("annoy")

@@ -28,6 +28,7 @@ THEMES = [
     {"color_scheme": "dark"},
     {"color_scheme": "light", "contrast": "more"},
     {"color_scheme": "dark", "contrast": "more"},
+    {"color_scheme": "dark", "forced_colors": "active"},
 ]
 LOOKS = pytest.mark.parametrize("theme", THEMES, ids=lambda theme: "-".join(theme.values()))
 

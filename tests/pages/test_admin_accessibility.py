@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
+from uuid import uuid4
+
 import pytest
+from auditlog.models import LogEntry
+from django.contrib import admin
 from django.core.files.base import ContentFile
 from django.test import Client
 from django.urls import reverse
 
 from accounts import roles
+from accounts.models import User
 from catalog.models import Lookalike, OriginalImage, PictureQuality, Product
-from shop.models import ImportJob, ShopperEvent
+from shop.models import Delivery, ImportJob, ShopperEvent, Webhook
 from similarity import pipeline, services
-from similarity.models import IndexBuild, Rule
+from similarity.models import IndexBuild, Rule, Run
 from tests.conftest import person
 from tests.pages.test_accessibility import RULES, axe
 from tests.pages.test_browser import (  # noqa: F401  (fixtures)
@@ -79,18 +85,46 @@ def pages() -> dict[str, str]:
     }
 
 
+def seldom() -> dict[str, str]:
+    """The rest: every other list, and the forms of what administrators keep."""
+    known = set(pages().values())
+    lists = {
+        str(model._meta.verbose_name_plural): reverse(
+            f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"
+        )
+        for model in admin.site._registry
+    }
+    return {name: path for name, path in lists.items() if path not in known} | {
+        "user": reverse("admin:accounts_user_change", args=[User.objects.get(username="ada").pk]),
+        "key": reverse("admin:accounts_apikey_add"),
+        "webhook": reverse("admin:shop_webhook_add"),
+        "delivery": reverse("admin:shop_delivery_change", args=[Delivery.objects.get().pk]),
+        "audit entry": reverse("admin:auditlog_logentry_change", args=[LogEntry.objects.last().pk]),
+        "run": reverse("admin:similarity_run_change", args=[Run.objects.first().pk]),
+        "report": reverse("admin:shop_shopperevent_report"),
+    }
+
+
 @pytest.fixture
 def open_staff_page(open_page, busy_shop, live_server):  # noqa: F811
-    client = Client()
-    client.force_login(person("stefan", roles.STAFF, is_staff=True))
-    cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value}
-
-    def open_staff_page(theme: str):
-        page = open_page("/support/", color_scheme=theme)
+    def open_staff_page(user=None, **theme: str):
+        client = Client()
+        client.force_login(user or person("stefan", roles.STAFF, is_staff=True))
+        cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value}
+        page = open_page("/support/", **theme)
         page.context.add_cookies([cookie | {"url": live_server.url}])
         return page
 
     return open_staff_page
+
+
+@pytest.fixture
+def open_as_administrator(open_staff_page):
+    """For who may see everything, with something in the lists that they alone see."""
+    webhook = Webhook.objects.create(name="Shop", url="https://shop.example/", events=["test"])
+    Delivery.objects.create(webhook=webhook, event="test", body="{}", message=uuid4())
+    ada = person("ada", is_staff=True, is_superuser=True)
+    return partial(open_staff_page, ada)
 
 
 WCAG = {"runOnly": [rule for rule in RULES["runOnly"] if rule != "best-practice"]}
@@ -102,12 +136,46 @@ DJANGO_S = {"exclude": [[".select2"]]}
 
 @LIGHT_AND_DARK
 def test_pages_that_are_used_all_day(open_staff_page, theme, complaints):  # noqa: F811
-    page = open_staff_page(theme)
+    page = open_staff_page(color_scheme=theme)
+    assert violations(page, pages(), complaints) == []
+
+
+def violations(page, paths: dict[str, str], complaints: list[str]) -> list:  # noqa: F811
     wrong = []
-    for name, path in pages().items():
+    for name, path in paths.items():
         assert page.goto(path).ok, name
         assert complaints == [], name
-        found = axe.Axe().run(page, context=DJANGO_S, options=WCAG).response["violations"]
-        wrong += [(name, one["id"], node["html"]) for one in found for node in one["nodes"]]
+        wrong += [(name, *found) for found in violations_here(page)]
         complaints.clear()  # axe tries styles that the pages' policy forbids
-    assert wrong == []
+    return wrong
+
+
+def violations_here(page, context=DJANGO_S) -> list[tuple[str, str]]:
+    found = axe.Axe().run(page, context=context, options=WCAG).response["violations"]
+    return [(one["id"], node["html"]) for one in found for node in one["nodes"]]
+
+
+@LIGHT_AND_DARK
+def test_pages_that_are_seldom_used(open_as_administrator, theme, complaints):  # noqa: F811
+    page = open_as_administrator(color_scheme=theme)
+    assert violations(page, seldom(), complaints) == []
+
+
+@LIGHT_AND_DARK
+def test_high_contrast(open_staff_page, theme, complaints):  # noqa: F811
+    page = open_staff_page(color_scheme=theme, contrast="more")
+    some = ("overview", "products", "product", "garments", "pair", "events")
+    paths = {name: path for name, path in pages().items() if name in some}
+    assert violations(page, paths, complaints) == []
+
+
+@LIGHT_AND_DARK
+def test_a_list_to_choose_from(open_staff_page, theme, complaints):  # noqa: F811
+    page = open_staff_page(color_scheme=theme)
+    page.goto(pages()["product"])
+    page.locator(".field-category .select2-selection").click()
+    page.locator(".select2-results__option--highlighted").first.wait_for()
+    assert complaints == []
+    assert violations_here(page, {"include": [[".select2-dropdown"]]}) == []
+    assert page.get_by_role("searchbox", name="Category").is_visible()
+    complaints.clear()

@@ -56,6 +56,20 @@ def drag(page, start, end):
     page.mouse.up()
 
 
+def push(page, *places):
+    """The same as `drag`, with a finger, by way of all the places."""
+    client = page.context.new_cdp_session(page)
+
+    def touch(kind, *points):
+        points = [{"x": x, "y": y} for x, y in points]
+        client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", at(page, *places[0]))
+    for place in places[1:]:
+        touch("touchMove", at(page, *place))
+    touch("touchEnd")
+
+
 def save(page):
     with page.expect_navigation():
         page.click("input[value=Save]")
@@ -86,17 +100,7 @@ def test_a_finger_draws_as_well(open_editor):
     page = open_editor(width=390, has_touch=True)
     page.locator("[data-item]").last.get_by_label("Delete").check()
     page.locator("[data-canvas]").scroll_into_view_if_needed()
-    points = [at(page, 70, 20), at(page, 90, 60), at(page, 110, 100)]
-    client = page.context.new_cdp_session(page)
-
-    def touch(kind, *places):
-        places = [{"x": x, "y": y} for x, y in places]
-        client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
-
-    touch("touchStart", points[0])
-    touch("touchMove", points[1])
-    touch("touchMove", points[2])
-    touch("touchEnd")
+    push(page, (70, 20), (90, 60), (110, 100))
     page.locator("[data-item]").last.get_by_label("What it is").fill("hat")
     assert abs(save(page)["hat"][2] - 110) <= 1
 

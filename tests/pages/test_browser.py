@@ -15,6 +15,11 @@ from tests.shop import add_product
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
+PATIENCE = 30_000
+"""Milliseconds that a page has to come to what is expected of it: machines may be busy."""
+
+playwright.expect.set_options(timeout=PATIENCE)
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
     "--no-sandbox",
@@ -56,7 +61,7 @@ def open_page(browser, live_server, complaints, settings):
         options = {"viewport": {"width": width, "height": 900}, **options}
         contexts.append(browser.new_context(base_url=live_server.url, **options))
         page = contexts[-1].new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(PATIENCE)
         page.on("console", lambda said: said.type == "error" and complaints.append(said.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(path)
@@ -100,9 +105,15 @@ def hand_over(page, event: str, key: str, data: bytes) -> None:
     )
 
 
+def at_rest(place) -> dict[str, float]:
+    """Where something lies when it has come to rest: results that come push it, focus scrolls."""
+    place.scroll_into_view_if_needed()  # waits until it moves no more
+    return place.bounding_box()
+
+
 def drag(page, start: tuple[float, float], end: tuple[float, float]) -> None:
     """Draw over the photo, between two places given as shares of its sides."""
-    on = page.locator("[data-photo] image").bounding_box()
+    on = at_rest(page.locator("[data-photo] image"))
     page.mouse.move(on["x"] + start[0] * on["width"], on["y"] + start[1] * on["height"])
     page.mouse.down()
     page.mouse.move(on["x"] + end[0] * on["width"], on["y"] + end[1] * on["height"], steps=5)
@@ -234,7 +245,7 @@ def test_a_box_is_moved_and_its_edges_are_pulled_by_mouse(open_page, shop):
 
 def touch(page, start: tuple[float, float], end: tuple[float, float]) -> None:
     """The same as `drag`, with a finger."""
-    on = page.locator("[data-photo] image").bounding_box()
+    on = at_rest(page.locator("[data-photo] image"))
     session = page.context.new_cdp_session(page)
 
     def send(kind: str, *at: float) -> None:

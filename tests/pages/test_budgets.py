@@ -112,6 +112,7 @@ def tasks_of(page) -> Iterator[list[float]]:
     chromium = page.context.browser
     chromium.start_tracing(page=page, categories=[TASKS])
     yield found
+    page.evaluate("new Promise((done) => setTimeout(done))")  # what answered last has ended too
     events = json.loads(chromium.stop_tracing())["traceEvents"]
     pages = {
         (event["pid"], event["tid"])

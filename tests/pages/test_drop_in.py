@@ -179,6 +179,9 @@ def test_what_comes_into_sight_and_is_opened_is_told_to_the_shop(visit, allowed,
     assert click["product"] == f"DEMO-000{second.get_attribute('href')[-1]}"
     row = ShopperEvent.objects.get(kind="click")
     assert (row.position, row.person, row.search) == (1, None, None)
+    assert row.beside.reference == page.locator("similar-items").first.get_attribute("product")
+    seen = ShopperEvent.objects.get(kind="impression", product=row.product, beside=row.beside)
+    assert row.answer == seen.answer is not None
     assert complaints == []
 
 

@@ -3,6 +3,7 @@
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from catalog.models import Segment
 from similarity import backends
 from similarity.models import Embedding
 from tests.pictures import photo
@@ -80,7 +81,7 @@ def test_the_garment_is_marked_in_its_picture(stranger, db, use):
     assert '<rect class="part"' in page_of(stranger, add_product("HALF")).text
 
 
-def test_a_garment_that_fills_its_picture_is_not_marked(stranger, db):
+def test_a_garment_that_is_alone_in_its_picture_is_not_marked(stranger, db):
     assert '<rect class="part"' not in page_of(stranger, add_product("WHOLE")).text
 
 
@@ -173,6 +174,9 @@ def test_a_card_says_which_garment_of_its_picture_it_is(stranger, db, use, setti
     outfit = page_of(stranger, card.segment)
     assert [card.kind for card in outfit.context["cards"]] == [""]
     assert f'<p class="card-kind">{card.kind}</p>' in page_of(stranger, alone).text
+    Segment.objects.update(score=0.4)
+    [card] = page_of(stranger, alone).context["cards"]
+    assert card.kind == "", "the detector is not sure of it"
 
 
 def test_pictures_of_one_garment_alone_go_with_nothing(stranger, db):

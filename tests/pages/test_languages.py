@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from collections.abc import Callable, Iterator
 
@@ -309,6 +311,42 @@ def test_the_api_speaks_the_language_that_a_request_accepts(stranger, shopper):
         file["image"].seek(0)
     answer = stranger.get("/api/v1/garments/none/", headers={HEADER: "ja"})
     assert answer.json()["detail"] == "ここには何もありません。"
+
+
+@pytest.mark.parametrize(
+    ("asked", "field", "said"),
+    [
+        ({}, "non_field_errors", "Geben Sie eines davon an: image, "),
+        ({"text": "?!"}, "text", "Darin steht kein Wort."),
+        ({"text": "x", "filters": {"hue": ["red"]}}, "filters", "Diesen Filter gibt es nicht."),
+        (
+            {"text": "x", "filters": {"colour": ["mud"]}},
+            "filters",
+            "Die Farbe „mud“ gibt es nicht.",
+        ),
+        ({"like": ["none"]}, "like", "Dieses Kleidungsstück gibt es nicht: none."),
+        ({"text": "x", "box": [0, 0, 9, 9]}, "box", "Ein Ausschnitt gehört zu einem Foto."),
+        ({"text": "x", "limit": 0}, "limit", "dass dieser Wert größer oder gleich 1 ist"),
+    ],
+)
+def test_what_is_wrong_with_a_field_is_told_in_that_language(stranger, db, asked, field, said):
+    answer = stranger.post("/api/v1/searches/", asked, format="json", headers={HEADER: "de"})
+    assert answer.status_code == 400
+    assert said in json.dumps(answer.json()["errors"][field], ensure_ascii=False)
+
+
+def test_so_is_what_is_wrong_with_one_of_several_pictures_products_or_events(merchandiser):
+    german = {"headers": {HEADER: "de"}, "format": "json"}
+    pictures = {"images": [base64.b64encode(b"no picture").decode()] * 2}
+    answer = merchandiser.post("/api/v1/uploads/", pictures, **german)
+    assert "Die Datei ist kein Bild" in str(answer.json()["errors"]["images"])
+    products = {"products": [{"reference": "?", "name": "x"}]}
+    [item] = merchandiser.post("/api/v1/products/batch/", products, **german).json()["products"]
+    assert item["error"]["detail"] == "Einige Felder fehlen oder passen nicht."
+    assert item["error"]["errors"]["reference"][0].startswith("Nehmen Sie Buchstaben, Ziffern")
+    events = {"events": [{"kind": "click", "product": "NONE"}]}
+    [refused] = merchandiser.post("/api/v1/events/", events, **german).json()["refused"]
+    assert refused["detail"] == "Das Produkt NONE gibt es nicht."
 
 
 # --- Numbers, prices, dates -----------------------------------------------------------------

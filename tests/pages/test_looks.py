@@ -42,3 +42,20 @@ def test_garments_are_numbered_as_they_were_found():
 
 def test_a_photo_that_was_not_looked_at_has_no_parts():
     assert parts(Query(width=100, height=100), None) == []
+
+
+def test_a_garment_that_was_found_twice_is_shown_as_what_it_surest_is():
+    found = [
+        {"box": [10, 10, 60, 60], "label": "top", "score": 0.9},
+        {"box": [10, 10, 60, 64], "label": "outwear", "score": 0.6},
+        {"box": [40, 10, 90, 60], "label": "bag", "score": 0.5},
+    ]
+    query = Query(width=100, height=100, detections=found)
+    assert [(part.number, part.label) for part in parts(query, None)] == [(1, "Top"), (2, "Bag")]
+
+
+def test_of_many_sizes_a_card_shows_the_smallest_and_the_largest(db):
+    shoe = add_product("SHOE", sizes=[str(size) for size in range(36, 46)])
+    assert Card(shoe).few_sizes == ["36", "37", "…", "44", "45"]
+    dress = add_product("DRESS", "blue", sizes=["S", "M", "L"])
+    assert Card(dress).few_sizes == ["S", "M", "L"]

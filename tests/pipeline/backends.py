@@ -41,6 +41,14 @@ def _note_loading() -> None:
         file.write(f"{os.getpid()}\n")
 
 
+class UnhurriedDetector(WholeImageDetector):
+    """Takes a moment over each picture, so that a batch is long, and any process may have it."""
+
+    def detect(self, image: Image) -> list[Detection]:
+        time.sleep(0.05)
+        return super().detect(image)
+
+
 class GatedDetector(WholeImageDetector):
     """Says when it has begun, and goes on when it is told to."""
 

@@ -16,6 +16,7 @@ from django.db.models import QuerySet
 from hypothesis import HealthCheck, given, settings, strategies
 
 from catalog.models import OriginalImage, Product, Segment, SegmentColour
+from catalog.services import category_named
 from similarity import backends, indexing, pipeline, results, services, serving
 from similarity.engine.errors import BrokenBuild, BuildInProgress
 from similarity.models import Embedder, Embedding, IndexBuild
@@ -102,6 +103,7 @@ def scan(
     limit: int,
     *,
     products: QuerySet[Product] | None = None,
+    categories: Sequence[int] | None = None,
     colours: QuerySet[SegmentColour] | None = None,
     leave_out: Sequence[Segment] = (),
 ) -> list[tuple[int, float]]:
@@ -109,6 +111,8 @@ def scan(
     rows = Embedding.objects.filter(embedder=embedder)
     if products is not None:
         rows = rows.filter(segment__image__product__in=list(products.all()))
+    if categories is not None:
+        rows = rows.filter(segment__image__product__category__in=categories)
     if colours is not None:
         rows = rows.filter(segment__in=[colour.segment_id for colour in colours.all()])
     best: dict[tuple[int | None, int | None], tuple[int, float]] = {}
@@ -225,6 +229,34 @@ def test_filters_of_every_selectivity_give_what_a_scan_gives(embedder, is_built,
     for names in (["rare"], ["uncommon"], ["common"], ["rare", "uncommon"], ["none such"]):
         assert_equals_a_scan(embedder, query, 20, products=brand(*names))
     assert_equals_a_scan(embedder, query, 100, products=Product.objects.all())
+
+
+def assert_categories_are_as_scanned(embedder: Embedder, *, is_built: bool = True) -> None:
+    """From one product in 1,000 to nearly all; what is kept lies far off as well as near."""
+    vectors = units(1000, seed=1)
+    [query] = units(1, seed=2)
+    vectors = vectors[np.argsort(-(vectors @ query))]
+    names = ["common"] * 950 + ["uncommon"] * 49 + ["rare"]
+    key = {name: category_named(name).pk for name in ("common", "uncommon", "rare")}
+    add_products(vectors, embedder)
+    for product, name in zip(Product.objects.order_by("pk"), names, strict=True):
+        Product.objects.filter(pk=product.pk).update(category=key[name])
+    add_garments(units(20, seed=3), embedder, [None] * 20)
+    if is_built:
+        indexing.rebuild(embedder)
+    for wanted in (["rare"], ["uncommon"], ["common"], ["rare", "uncommon"], []):
+        kept = {"categories": [key[name] for name in wanted]}
+        assert_equals_a_scan(embedder, query, 20, **kept)
+        assert_equals_a_scan(embedder, query, 20, **kept, products=brand("Ada"))
+        colours = SegmentColour.objects.prominent(["red"])
+        assert_equals_a_scan(embedder, query, 20, **kept, colours=colours)
+    assert_equals_a_scan(embedder, query, 20, categories=[-1])
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize("is_built", [True, False], ids=["built", "unbuilt"])
+def test_categories_of_every_selectivity_give_what_a_scan_gives(embedder, is_built):
+    assert_categories_are_as_scanned(embedder, is_built=is_built)
 
 
 @pytest.mark.usefixtures("engine")

@@ -10,14 +10,20 @@ from django.core.management import CommandError, call_command
 from django.db import transaction
 from django.db.models.signals import post_delete
 
-from catalog.models import Product
-from similarity import backends, indexing, pipeline, services, serving, upkeep
+from catalog import bulk
+from catalog.models import Category, OriginalImage, Product
+from catalog.services import category_named, save_product
+from similarity import backends, indexing, pipeline, prototypes, services, serving, upkeep
+from similarity.engine import NO_CATEGORY
 from similarity.engine.errors import BrokenBuild, IndexUnavailable
+from similarity.merging import merge_products
 from similarity.models import Embedder, Embedding, IndexBuild
+from tests.admin import send
 from tests.api import references, refused
 from tests.engine.live import LIVE, live_options
 from tests.pictures import photo
-from tests.shop import add_product
+from tests.pipeline.test_indexing import assert_categories_are_as_scanned
+from tests.shop import add_photo, add_product
 
 
 @pytest.fixture(params=LIVE)
@@ -114,7 +120,7 @@ def test_deletions_reach_the_collections_of_embedders_that_do_not_serve(engine, 
 
 def test_searches_take_the_effort_that_was_measured_for_the_collection(engine, shop):
     [build] = IndexBuild.objects.all()
-    assert build.parameters == {"ef_search": engine.ef_search}
+    assert build.parameters == {"ef_search": engine.ef_search, "categories": 1}
     IndexBuild.objects.update(parameters={"ef_search": 321})
     space = indexing._space(serving.serving_embedder())
     space.look_again()
@@ -128,7 +134,7 @@ def test_an_effort_that_the_settings_name_is_taken_as_it_is(engine, settings):
     options = settings.BACKEND_OPTIONS[settings.INDEX]
     settings.BACKEND_OPTIONS = {settings.INDEX: {**options, "ef_search": 77}}
     engine.ef_search = 77
-    assert indexing.rebuild(serving.serving_embedder()).parameters == {"ef_search": 77}
+    assert indexing.rebuild(serving.serving_embedder()).parameters["ef_search"] == 77
 
 
 def test_what_is_rolled_back_is_not_heard_of(engine, shop, committed):
@@ -146,12 +152,14 @@ def test_what_is_rolled_back_is_not_heard_of(engine, shop, committed):
 def test_a_missed_change_shows_nothing_wrong_and_is_repaired(engine, shop, committed, capsys):
     Product.objects.get(reference="RED").delete()  # nothing commits here: it is missed
     add_product("PINK", "pink")
-    engine.add(None, np.array(rows()[:1]), np.eye(engine.dim, dtype=np.float32)[:1])
+    wrong = np.eye(engine.dim, dtype=np.float32)[:1]
+    engine.add(None, np.array(rows()[:1]), wrong, np.array([NO_CATEGORY]))
     assert "RED" not in found("red")
     with pytest.raises(CommandError, match="--repair"):
         call_command("index_check")
     told = capsys.readouterr().out
     assert "1 are wrong, 1 are missing, 1 have gone" in told
+    assert "0 are of another category" in told
     call_command("index_check", "--repair")
     assert "0 are wrong, 0 are missing, 0 have gone" in capsys.readouterr().out
     assert held(engine) == rows()
@@ -201,6 +209,196 @@ def test_filters_and_colours_go_first_as_ever(engine, shop, stranger):
     assert references(response) == ["BLUE"]
 
 
+# --- Categories ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def dressed(shop, engine, committed):
+    """The same shop, in which red and green are dresses, and a picture is of no product."""
+    with committed():
+        save_product("RED", category="Dresses")
+        save_product("GREEN", category="Dresses")
+        add_photo(photo("white"))
+    return shop
+
+
+def sorted_as(engine) -> dict[int, int]:
+    return {
+        int(key): int(category)
+        for keys, categories in engine.categories(None)
+        for key, category in zip(keys, categories, strict=True)
+    }
+
+
+def by_rows() -> dict[int, int]:
+    rows = Embedding.objects.values_list("pk", indexing.CATEGORY)
+    return {key: category or NO_CATEGORY for key, category in rows}
+
+
+def in_dresses(client, segment, **filters) -> list[str]:
+    """What is like a garment among the dresses, as a shopper asks for it."""
+    url = f"/api/v1/segments/{segment.identifier}/similar/"
+    return references(client.get(url, {"category": "dresses", **filters}))
+
+
+def put_category(merchandiser, name: str) -> None:
+    answer = merchandiser.patch("/api/v1/products/BLUE/", {"category": name}, format="json")
+    assert answer.status_code == 200
+
+
+def edit_in_admin(merchandiser, name: str) -> None:
+    keys = list(Product.objects.filter(reference="BLUE").values_list("pk", flat=True))
+    category = category_named(name)
+    form = {"_selected_action": keys, "action": "edit_together", "apply": "1"}
+    answer = send(merchandiser, "/admin/catalog/product/", {**form, "category": category.pk})
+    assert answer.status_code == 302
+
+
+def move_picture(*_: object) -> None:
+    image = OriginalImage.objects.get(product__reference="BLUE")
+    image.product = Product.objects.get(reference="RED")
+    image.save(update_fields=["product"])
+
+
+def predict(*_: object) -> None:
+    """A product that nobody has sorted gets another picture, and a category by it."""
+    prototypes.refresh()
+    add_photo(photo("red", seed=5), Product.objects.get(reference="BLUE"))
+    assert Product.objects.get(reference="BLUE").category_predicted
+
+
+CHANGES = {
+    "by the API": lambda client: put_category(client, "Dresses"),
+    "by the API to a new one": lambda client: put_category(client, "Skirts"),
+    "in the admin, for many": lambda client: edit_in_admin(client, "Skirts"),
+    "as a shop puts it": lambda _: save_product("RED", category=""),
+    "by its deletion": lambda _: Category.objects.all().delete(),
+    "of a picture, by another product": move_picture,
+    "of a product that is merged": lambda _: merge_products(
+        Product.objects.get(reference="RED"), Product.objects.get(reference="BLUE")
+    ),
+    "that is predicted": predict,
+}
+
+
+def test_a_build_and_additions_bring_their_categories(engine, dressed):
+    assert sorted_as(engine) == by_rows()
+    assert sorted(sorted_as(engine).values())[:2] == [NO_CATEGORY, NO_CATEGORY]
+    indexing.rebuild(serving.serving_embedder())
+    assert sorted_as(engine) == by_rows()
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_change_of_category_is_known_after_its_commit(
+    engine, dressed, committed, merchandiser, change
+):
+    before = by_rows()
+    with committed():
+        change(merchandiser)
+    assert by_rows() != before
+    assert sorted_as(engine) == by_rows()
+
+
+def test_a_change_of_many_products_is_told_at_once(engine, dressed, committed):
+    keys = Product.objects.values_list("pk", flat=True)
+    with committed() as callbacks:
+        bulk.edit(keys, bulk.Change(category=category_named("Skirts")))
+    assert sorted_as(engine) == by_rows()
+    assert len([c for c in callbacks if isinstance(c, upkeep._Sorting)]) == 1
+
+
+def test_another_change_of_a_product_is_not_told(engine, dressed, committed):
+    with committed() as callbacks:
+        save_product("RED", brand="Ada", category="Dresses")
+    assert not [c for c in callbacks if isinstance(c, upkeep._Changes)]
+
+
+def test_a_missed_change_of_category_is_found_and_repaired(engine, dressed, stranger, capsys):
+    dresses = Category.objects.get()
+    Product.objects.filter(reference="RED").update(category=None)
+    Product.objects.filter(reference="BLUE").update(category=dresses)
+    assert in_dresses(stranger, dressed["red"]) == ["GREEN"]  # nothing wrong is shown
+    with pytest.raises(CommandError, match="--repair"):
+        call_command("index_check")
+    assert "2 are of another category than the index says" in capsys.readouterr().out
+    call_command("index_check", "--repair")
+    assert "0 are of another category than the index says" in capsys.readouterr().out
+    assert sorted_as(engine) == by_rows()
+    assert sorted(in_dresses(stranger, dressed["red"])) == ["BLUE", "GREEN"]
+
+
+def test_what_is_sorted_anew_while_a_collection_is_filled_is_so_in_it(engine, dressed, committed):
+    late = []
+
+    def move_one(done: float) -> None:
+        if not late:
+            with committed():
+                late.append(save_product("BLUE", category="Dresses"))
+
+    indexing.rebuild(serving.serving_embedder(), on_progress=move_one)
+    assert sorted_as(engine) == by_rows()
+
+
+@pytest.fixture
+def asked(engine, monkeypatch):
+    """What the service has been asked to keep searches to."""
+    calls, search = [], engine.search
+
+    def noted(*values, **how):
+        calls.append((how.get("among"), how.get("categories")))
+        return search(*values, **how)
+
+    monkeypatch.setattr(engine, "search", noted)
+    return calls
+
+
+def test_a_category_is_asked_of_the_service_and_not_as_a_list_of_keys(
+    engine, dressed, stranger, asked
+):
+    assert in_dresses(stranger, dressed["red"]) == ["GREEN"]
+    assert in_dresses(stranger, dressed["blue"]) == ["RED", "GREEN"]
+    assert {among for among, _ in asked} == {None}
+    assert [categories for _, categories in asked] == [[Category.objects.get().pk]] * 2
+
+
+def test_other_filters_hold_beside_a_category(engine, dressed, committed, stranger):
+    Product.objects.filter(reference__in=["GREEN", "BLUE"]).update(brand="Ada")
+    assert in_dresses(stranger, dressed["blue"], brand="Ada") == ["GREEN"]
+    assert in_dresses(stranger, dressed["blue"], colour="red") == ["RED"]
+    assert in_dresses(stranger, dressed["blue"], category="none-such") == []
+
+
+def test_the_nearest_categories_are_asked_of_the_service_as_well(engine, dressed, asked):
+    prototypes.refresh()
+    run = services.search(segment=dressed["blue"], limit=2, top_categories=1)
+    products = Product.objects.filter(images__segments__in=[key for key, *_ in run.ranking])
+    assert {product.reference for product in products} == {"RED", "GREEN"}
+    assert asked == [(None, [Category.objects.get().pk])]
+
+
+def test_categories_give_what_a_scan_gives_whatever_they_keep(engine):
+    embedder = Embedder.objects.create(name="tests", fingerprint="0" * 64, dim=8)
+    assert_categories_are_as_scanned(embedder)
+    index = indexing.live_index(embedder)
+    for name in index.collections():
+        index.drop(name)
+
+
+def test_a_collection_of_before_there_were_categories_is_searched_as_it_was(
+    engine, dressed, stranger, capsys
+):
+    keys = np.array(held(engine))
+    engine.categorise(None, keys, np.full(len(keys), NO_CATEGORY))
+    IndexBuild.objects.update(parameters={"ef_search": 64})
+    indexing._space(serving.serving_embedder())._followed = None  # as in a process just come up
+    assert in_dresses(stranger, dressed["blue"]) == ["RED", "GREEN"]
+    call_command("index_check")
+    assert "before vectors had categories: rebuild_index" in capsys.readouterr().out
+    indexing.rebuild(serving.serving_embedder())
+    assert sorted_as(engine) == by_rows()
+    assert in_dresses(stranger, dressed["blue"]) == ["RED", "GREEN"]
+
+
 # --- The service is down ---------------------------------------------------------------------
 
 DOWN = {
@@ -236,6 +434,14 @@ def test_garments_are_described_all_the_same(committed, caplog):
     with committed():
         add_product("PINK", "pink")
     assert Embedding.objects.count() == 4
+    assert "has missed a change" in caplog.text
+
+
+@pytest.mark.usefixtures("down")
+def test_products_are_sorted_all_the_same(committed, caplog):
+    with committed():
+        save_product("RED", category="Dresses")
+    assert Product.objects.get(reference="RED").category.name == "Dresses"
     assert "has missed a change" in caplog.text
 
 

@@ -295,14 +295,29 @@ def test_bytes_that_are_sent_again_give_a_failed_run_another_chance(db, settings
     assert Run.objects.get(pk=upload.run.pk).state == Run.State.PENDING
 
 
-def test_bytes_that_are_sent_again_take_back_the_wish_to_cancel(db):
+def test_bytes_that_are_sent_again_while_their_run_is_stopped_get_a_run_of_their_own(db):
     upload = services.start_upload(services.take_in(photo()), queued=False)
-    [run] = pipeline.claim([upload.run.pk])
-    services.cancel(Run.objects.get(pk=run.pk))
-    services.start_upload(services.take_in(photo()), queued=False)
-    pipeline.carry_out(run)
+    [stopping] = pipeline.claim([upload.run.pk])
+    services.cancel(Run.objects.get(pk=stopping.pk))
+    again = services.start_upload(services.take_in(photo()), queued=False)
+    assert (again.image, again.is_new) == (upload.image, False)
+    assert again.run.pk != stopping.pk
+    pipeline.carry_out(stopping)
+    pipeline.execute(again.run.pk)
+    states = dict(Run.objects.values_list("pk", "state"))
+    assert states == {stopping.pk: Run.State.CANCELLED, again.run.pk: Run.State.DONE}
     upload.image.refresh_from_db()
     assert upload.image.status == OriginalImage.Status.READY
+
+
+def test_a_picture_goes_once_nobody_wants_it_any_more(db):
+    upload = services.start_upload(services.take_in(photo()), queued=False)
+    [stopping] = pipeline.claim([upload.run.pk])
+    services.cancel(Run.objects.get(pk=stopping.pk))
+    again = services.start_upload(services.take_in(photo()), queued=False)
+    services.cancel(again.run)
+    pipeline.carry_out(stopping)
+    assert not OriginalImage.objects.exists()
 
 
 def test_an_upload_whose_image_is_gone_cannot_be_run_again(transactional_db):

@@ -43,6 +43,13 @@ def test_a_change_by_the_api_is_noted_with_who_when_and_what_it_was(merchandiser
     assert (gone.action, gone.object_repr) == (Action.DELETE, "Dress (D-1)")
 
 
+def test_only_a_product_s_own_fields_are_noted(merchandiser):
+    merchandiser.post("/api/v1/products/", {"reference": "D-1", "name": "Dress"})
+    [made] = entries(Product.objects.get())
+    assert {"reference", "name"} <= set(made.changes)
+    assert set(made.changes) <= {field.name for field in Product._meta.concrete_fields}
+
+
 def test_a_program_is_named_by_its_key_s_account(catalogue_key):
     catalogue_key.put("/api/v1/products/D-1/", {"name": "Dress", "tags": ["new"]})
     made, tags = entries(Product.objects.get())

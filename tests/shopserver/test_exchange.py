@@ -9,15 +9,16 @@ from decimal import Decimal
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import OperationalError
 from django_q.brokers import get_broker
 from hypothesis import HealthCheck, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 from openpyxl import Workbook
 
-from catalog.models import OriginalImage, Product
+from catalog.models import OriginalImage, Product, ProductWord
 from catalog.services import save_product
-from shop import exchange, sheets
+from shop import exchange, services, sheets
 from shop.archives import BadArchive
 from shop.models import ImportJob
 from shop.sheets import BadSheet
@@ -92,6 +93,31 @@ def problems(job: ImportJob) -> list[tuple[int, str]]:
 def state() -> list[dict[str, str]]:
     """All that a sheet tells of the shop."""
     return [sheets.cells_of(product) for product in sheets.with_all()]
+
+
+def test_a_row_takes_a_score_of_queries(monkeypatch, django_assert_max_num_queries):
+    details = {"category": "Coats", "tags": "long|warm", "sizes": "S|M"}
+    rows = [{"reference": f"D-{n}", "name": f"Coat {n}", **details} for n in range(exchange.BATCH)]
+    job = looked_through(sheet(*rows))
+    exchange.take_in(job)
+    with django_assert_max_num_queries(20 * exchange.BATCH + 40):
+        assert counts(done(job)) == {"created": exchange.BATCH}
+    assert ProductWord.objects.filter(word="warm").count() == exchange.BATCH
+
+
+def test_rows_that_meet_somebody_else_s_are_put_by_themselves(monkeypatch):
+    put, calls = services.put_product, []
+
+    def meets_another(reference, *given):
+        calls.append(reference)
+        if len(calls) == 2:
+            raise OperationalError("Deadlock found when trying to get lock; try again")
+        return put(reference, *given)
+
+    monkeypatch.setattr(services, "put_product", meets_another)
+    rows = [{"reference": f"D-{n}", "name": "Coat"} for n in range(3)]
+    assert counts(taken_in(sheet(*rows))) == {"created": 3}
+    assert calls == ["D-0", "D-1", "D-0", "D-1", "D-2"]
 
 
 # --- Rows -----------------------------------------------------------------------------------

@@ -15,9 +15,12 @@ from PIL.Image import Image
 
 from similarity.engine.contracts import Detection
 from similarity.engine.device import (
+    Precision,
     fill,
     fused,
+    marks,
     pick_device,
+    pick_precision,
     prepare_torch,
     read_metadata,
     read_tensors,
@@ -41,7 +44,8 @@ class CompactDetector:
 
     `weights` names a file in `models_dir`, where a shop keeps what it has trained itself, or
     among the shipped ones. `threshold` (0 to 1) is the least score of a detection; by default
-    the one that training found best and wrote into the weights.
+    the one that training found best and wrote into the weights. `precision` is what a processor
+    computes in, and so does a GPU if it is named.
     """
 
     light: ClassVar[bool] = True
@@ -53,25 +57,29 @@ class CompactDetector:
         weights: str = "compact_detector.safetensors",
         threshold: float | None = None,
         device: str = "auto",
+        precision: Precision = "auto",
     ) -> None:
         self.models_dir = Path(models_dir)
         self.weights = weights
         self.threshold = threshold
         self.device = device
+        self.precision = pick_precision(precision)
         self._model = Lazy(self._load)
 
     @property
     def fingerprint(self) -> str:
-        return digest("compact detector", 2, sha256(self._path()))
+        return digest("compact detector", 2, sha256(self._path()), *marks(self.precision))
 
     def missing(self) -> list[str]:
         return lacking("torch", "torchvision", "safetensors", weights=self._path)
 
     def detect(self, image: Image) -> list[Detection]:
         model = self._model.get()
+        from similarity.engine.networks.halved import computing
         from similarity.engine.networks.looking import look
 
-        return look(model.network, image, model.labels, model.threshold)
+        with computing(self.precision, pick_device(self.device)):
+            return look(model.network, image, model.labels, model.threshold)
 
     def _path(self) -> Path:
         return own_or_shipped(self.models_dir, self.weights, "train_detector")
@@ -81,13 +89,15 @@ class CompactDetector:
             raise MissingWeights(" ".join(sentences))
         prepare_torch()
         from similarity.engine.networks.compact import DetectorNetwork
+        from similarity.engine.networks.halved import placed
 
         path = self._path()
         labels, best = _described(path)
         network = DetectorNetwork(len(labels))
         fill(network, read_tensors(path), path, ("num_batches_tracked",))
         threshold = best if self.threshold is None else self.threshold
-        return _Model(fused(network).to(pick_device(self.device)), labels, threshold)
+        served = placed(fused(network), pick_device(self.device), self.precision)
+        return _Model(served, labels, threshold)
 
 
 def _described(path: Path) -> tuple[list[str], float]:

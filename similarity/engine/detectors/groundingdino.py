@@ -26,6 +26,7 @@ from similarity.engine.device import (
     ANY_UNITS,
     Precision,
     fill,
+    marks,
     pick_device,
     pick_precision,
     prepare_torch,
@@ -214,7 +215,7 @@ class GroundingDinoDetector:
             (self.box_threshold, self.text_threshold, self.nms_threshold),
             (self.shorter_side, self.longer_side),
             *map(sha256, files),
-            *(["bfloat16"] if self.precision == "bfloat16" else []),
+            *marks(self.precision),
         )
 
     def missing(self) -> list[str]:

@@ -15,7 +15,17 @@ from PIL.Image import Image
 
 from similarity.engine.batches import in_batches
 from similarity.engine.contracts import Vectors
-from similarity.engine.device import fill, fused, pick_device, prepare_torch, read_tensors
+from similarity.engine.device import (
+    NO_UNITS,
+    Precision,
+    fill,
+    fused,
+    marks,
+    pick_device,
+    pick_precision,
+    prepare_torch,
+    read_tensors,
+)
 from similarity.engine.errors import MissingWeights
 from similarity.engine.networks.pixels import CROP, letterboxed
 from similarity.engine.weights import Lazy, digest, lacking, own_or_shipped, sha256
@@ -28,7 +38,8 @@ class CompactEmbedder:
     """Unit vectors whose first half tells kinds apart and whose second half looks.
 
     `weights` names a file in `models_dir`, where a shop keeps what it has trained itself, or
-    among the shipped ones.
+    among the shipped ones. `precision` is bfloat16 only where it is named: the vectors of one
+    machine are to be those of another, whatever its processor.
     """
 
     light: ClassVar[bool] = True
@@ -40,17 +51,19 @@ class CompactEmbedder:
         *,
         weights: str = "compact_embedder.safetensors",
         device: str = "auto",
+        precision: Precision = "auto",
         batch_size: int = 32,
     ) -> None:
         self.models_dir = Path(models_dir)
         self.weights = weights
         self.device = device
+        self.precision = pick_precision(precision, units=NO_UNITS)
         self.batch_size = batch_size
         self._network = Lazy(self._load)
 
     @property
     def fingerprint(self) -> str:
-        return digest("compact embedder", 3, CROP, sha256(self._path()))
+        return digest("compact embedder", 3, CROP, sha256(self._path()), *marks(self.precision))
 
     def missing(self) -> list[str]:
         return lacking("torch", "safetensors", weights=self._path)
@@ -65,9 +78,12 @@ class CompactEmbedder:
         network = self._network.get()
         import torch
 
+        from similarity.engine.networks.halved import computing
+
+        device = pick_device(self.device)
         pixels = torch.from_numpy(np.stack([letterboxed(crop) for crop in crops]))
-        pixels = pixels.to(next(network.parameters()).device, memory_format=torch.channels_last)
-        with torch.inference_mode():
+        pixels = pixels.to(device, memory_format=torch.channels_last)
+        with torch.inference_mode(), computing(self.precision, device):
             vectors: Vectors = network(pixels).cpu().numpy()
         return vectors
 
@@ -76,8 +92,9 @@ class CompactEmbedder:
             raise MissingWeights(" ".join(sentences))
         prepare_torch()
         from similarity.engine.networks.compact import EmbedderNetwork
+        from similarity.engine.networks.halved import placed
 
         network = EmbedderNetwork()
         path = self._path()
         fill(network, read_tensors(path), path, ("num_batches_tracked",))
-        return fused(network).to(pick_device(self.device))
+        return placed(fused(network), pick_device(self.device), self.precision)

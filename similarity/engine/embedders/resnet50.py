@@ -21,6 +21,7 @@ from similarity.engine.device import (
     batch_size_on,
     fill,
     fused,
+    marks,
     pick_device,
     pick_precision,
     prepare_torch,
@@ -91,8 +92,9 @@ class ResNet50Embedder:
 
     @property
     def fingerprint(self) -> str:
-        halved = ["bfloat16"] if self.precision == "bfloat16" else []
-        return digest("resnet50", 1, RESIZED, INPUT, sha256(self._weights()), *halved)
+        return digest(
+            "resnet50", 1, RESIZED, INPUT, sha256(self._weights()), *marks(self.precision)
+        )
 
     def missing(self) -> list[str]:
         return lacking("torch", "torchvision", weights=self._weights)
@@ -123,7 +125,7 @@ class ResNet50Embedder:
             raise MissingWeights(" ".join(sentences))
         prepare_torch()
         from similarity.engine.networks.exported import exported
-        from similarity.engine.networks.halved import halved
+        from similarity.engine.networks.halved import placed
 
         device = pick_device(self.device)
         if device.type == "cpu" and self.precision == "float32":
@@ -131,8 +133,7 @@ class ResNet50Embedder:
             run = exported(self._network, self.models_dir / "exported", key, (3, INPUT, INPUT))
             if run is not None:
                 return run
-        network = self._network()
-        network = halved(network, device) if self.precision == "bfloat16" else network.to(device)
+        network = placed(self._network(), device, self.precision)
         return partial(run_by_torch, network, device, self.precision)
 
     def _network(self) -> torch.nn.Module:

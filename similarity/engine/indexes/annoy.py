@@ -14,6 +14,12 @@ from similarity.engine.indexes.approximate import SPARE, ApproximateIndex, scale
 ROWS_PER_NODE = 5
 """Rows scanned exactly in the time Annoy takes to inspect one node."""
 
+RELIEF = 0.7
+"""Twice the trees find as much with 0.62 of the nodes: by measurement 0.54 to 0.63."""
+
+PLANTED = 40_000_000
+"""Trees times vectors that two cores plant in about a minute and a half."""
+
 
 class AnnoyIndex(ApproximateIndex):
     """Approximate search that turns exact wherever an exact scan is the faster of the two.
@@ -25,7 +31,12 @@ class AnnoyIndex(ApproximateIndex):
 
     file: ClassVar[str] = "trees.ann"
     tuning: ClassVar[Tuning] = Tuning(
-        effort="search_k", least=100, size="trees", sizes=(20, 40, 80)
+        effort="search_k",
+        least=100,
+        size="trees",
+        sizes=(10, 20, 40, 80),
+        relief=RELIEF,
+        most_work=PLANTED,
     )
 
     def __init__(

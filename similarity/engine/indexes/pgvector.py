@@ -10,15 +10,23 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from typing import Any, TypeVar
 
 import numpy as np
 
-from similarity.engine.contracts import Keys, Vectors
+from similarity.engine.contracts import Categories, Keys, Vectors
 from similarity.engine.errors import BrokenBuild, IndexUnavailable, NothingServes
-from similarity.engine.indexes.live import BATCH, PREFIX, LiveService
+from similarity.engine.indexes.live import (
+    BATCH,
+    CATEGORY,
+    PREFIX,
+    Kept,
+    LiveService,
+    categories_of,
+    named,
+)
 from similarity.engine.weights import not_installed
 
 Result = TypeVar("Result")
@@ -71,7 +79,8 @@ class PgvectorIndex(LiveService):
         def make(cursor: Any) -> None:
             cursor.execute(
                 f"CREATE TABLE {PREFIX}.{relation} "
-                f"(key bigint PRIMARY KEY, embedding vector({self.dim}) NOT NULL)"
+                f"(key bigint PRIMARY KEY, embedding vector({self.dim}) NOT NULL, "
+                f"{CATEGORY} bigint)"
             )
             # Vectors do not compress; uncompressed and in place they are read faster.
             cursor.execute(
@@ -85,7 +94,10 @@ class PgvectorIndex(LiveService):
         self._carry_out(make)
 
     def finish(self, name: str) -> None:
-        """Build the graph: at once is several times as quick as vector by vector."""
+        """Build the graph: at once is several times as quick as vector by vector.
+
+        What is of a rare category is found by an index of its own, and scanned.
+        """
         relation = self._relation(name)
 
         def build(cursor: Any) -> None:
@@ -99,6 +111,11 @@ class PgvectorIndex(LiveService):
                 f"WITH (m = {self.links}, ef_construction = {self.ef_build})"
             )
 
+            cursor.execute(
+                f"CREATE INDEX IF NOT EXISTS {relation.rpartition('.')[2]}_{CATEGORY} "
+                f"ON {relation} ({CATEGORY})"
+            )
+
         self._carry_out(build)
         self._carry_out(lambda cursor: cursor.execute(f"ANALYZE {relation}"))
 
@@ -110,9 +127,7 @@ class PgvectorIndex(LiveService):
             raise BrokenBuild(f"There is no collection named {name!r}.") from error
 
         def switch(cursor: Any) -> None:
-            cursor.execute(
-                f"CREATE OR REPLACE VIEW {self._view} AS SELECT key, embedding FROM {relation}"
-            )
+            self._show(cursor, relation)
             cursor.execute(
                 f"UPDATE {PREFIX}.collections SET serves = (name = %s) WHERE space = %s",
                 (name, self.space),
@@ -136,16 +151,16 @@ class PgvectorIndex(LiveService):
 
     def stored(self, name: str | None) -> Iterator[tuple[Keys, Vectors]]:
         """As `LiveIndex.stored`."""
-        relation, after = self._relation(name), -(2**63)
-        sql = f"SELECT key, embedding FROM {relation} WHERE key > %s ORDER BY key LIMIT {BATCH}"
-
-        def read(cursor: Any) -> list[tuple[int, Any]]:
-            rows: list[tuple[int, Any]] = cursor.execute(sql, (after,)).fetchall()
-            return rows
-
-        while rows := self._carry_out(read):
+        for rows in self._by_key(name, "embedding"):
             yield self._arrays(rows)
-            after = rows[-1][0]
+
+    def categories(self, name: str | None) -> Iterator[tuple[Keys, Categories]]:
+        """As `LiveIndex.categories`."""
+        for rows in self._by_key(name, CATEGORY):
+            yield (
+                np.array([key for key, _ in rows], np.int64),
+                categories_of(one for _, one in rows),
+            )
 
     def count(self, name: str | None) -> int:
         """As `LiveIndex.count`."""
@@ -155,63 +170,96 @@ class PgvectorIndex(LiveService):
         """As `LiveIndex.size`: of the table with its indexes."""
         return int(self._value("SELECT pg_total_relation_size(%s)", self._relation(name)))
 
-    def plan(self, query: Vectors, k: int) -> str:
+    def plan(self, query: Vectors, k: int, categories: Collection[int] | None = None) -> str:
         """How PostgreSQL would search for the k nearest."""
 
         def explain(cursor: Any) -> str:
             self._let_look_far(cursor, k)
-            sql, values = self._nearest_sql(self._relation(None), query, k, None, False)
+            sql, values = self._nearest_sql(
+                self._relation(None), query, k, Kept(None, categories), False
+            )
             rows = cursor.execute(f"EXPLAIN {sql}", values, prepare=False).fetchall()
             return "\n".join(line for (line,) in rows)
 
         return self._carry_out(explain)
 
-    def _add(self, name: str | None, keys: Keys, vectors: Vectors) -> None:
+    def _by_key(self, name: str | None, column: str) -> Iterator[list[tuple[int, Any]]]:
+        """All rows of a collection, each with one column, a batch at a time."""
+        relation, after = self._relation(name), -(2**63)
+        sql = f"SELECT key, {column} FROM {relation} WHERE key > %s ORDER BY key LIMIT {BATCH}"
+
+        def read(cursor: Any) -> list[tuple[int, Any]]:
+            rows: list[tuple[int, Any]] = cursor.execute(sql, (after,)).fetchall()
+            return rows
+
+        while rows := self._carry_out(read):
+            yield rows
+            after = rows[-1][0]
+
+    def _add(self, name: str | None, keys: Keys, vectors: Vectors, categories: Categories) -> None:
         relation = self._relation(name)
 
         def upsert(cursor: Any) -> None:
             cursor.execute(
-                f"CREATE TEMPORARY TABLE incoming (key bigint, embedding vector({self.dim})) "
-                "ON COMMIT DROP"
+                f"CREATE TEMPORARY TABLE incoming (key bigint, embedding vector({self.dim}), "
+                f"{CATEGORY} bigint) ON COMMIT DROP"
             )
             with cursor.copy("COPY incoming FROM STDIN WITH (FORMAT BINARY)") as copy:
-                copy.set_types(["int8", "vector"])
-                for row in zip(keys.tolist(), np.ascontiguousarray(vectors), strict=True):
+                copy.set_types(["int8", "vector", "int8"])
+                rows = zip(
+                    keys.tolist(), np.ascontiguousarray(vectors), _sql(categories), strict=True
+                )
+                for row in rows:
                     copy.write_row(row)
             cursor.execute(
-                f"INSERT INTO {relation} (key, embedding) SELECT key, embedding FROM incoming "
-                "ON CONFLICT (key) DO UPDATE SET embedding = excluded.embedding"
+                f"INSERT INTO {relation} (key, embedding, {CATEGORY}) "
+                f"SELECT key, embedding, {CATEGORY} FROM incoming ON CONFLICT (key) DO UPDATE "
+                f"SET embedding = excluded.embedding, {CATEGORY} = excluded.{CATEGORY}"
             )
 
         self._carry_out(upsert)
+
+    def _categorise(self, name: str | None, keys: Keys, categories: Categories) -> None:
+        # A row that is written anew goes into the graph again: one that says so already is left.
+        sql = (
+            f"UPDATE {self._relation(name)} AS held SET {CATEGORY} = said.{CATEGORY} "
+            f"FROM unnest(%s::bigint[], %s::bigint[]) AS said (key, {CATEGORY}) "
+            f"WHERE held.key = said.key AND held.{CATEGORY} IS DISTINCT FROM said.{CATEGORY}"
+        )
+        values = (keys.tolist(), _sql(categories))
+        self._carry_out(lambda cursor: cursor.execute(sql, values))
 
     def _remove(self, name: str | None, keys: Keys) -> None:
         sql = f"DELETE FROM {self._relation(name)} WHERE key = ANY(%s)"
         self._carry_out(lambda cursor: cursor.execute(sql, (keys.tolist(),)))
 
     def _candidates(
-        self, name: str | None, query: Vectors, k: int, among: Keys | None, exactly: bool
+        self, name: str | None, query: Vectors, k: int, kept: Kept, exactly: bool
     ) -> tuple[Keys, Vectors]:
         relation = self._view if name is None else self._relation(name)
 
         def look(cursor: Any) -> Any:
             if not exactly:
                 self._let_look_far(cursor, k)
-            sql, values = self._nearest_sql(relation, query, k, among, exactly)
+            sql, values = self._nearest_sql(relation, query, k, kept, exactly)
             return cursor.execute(sql, values).fetchall()
 
         return self._arrays(self._carry_out(look))
 
     @staticmethod
     def _nearest_sql(
-        relation: str, query: Vectors, k: int, among: Keys | None, exactly: bool
+        relation: str, query: Vectors, k: int, kept: Kept, exactly: bool
     ) -> tuple[str, list[Any]]:
-        where = "" if among is None else "WHERE key = ANY(%s)"
+        asked: list[tuple[str, Any]] = []
+        if kept.among is not None:
+            asked.append(("key = ANY(%s)", kept.among.tolist()))
+        if kept.categories is not None:
+            asked.append((f"{CATEGORY} = ANY(%s)", list(kept.categories)))
+        where = " AND ".join(condition for condition, _ in asked) or "true"
         # The graph serves `ORDER BY column <=> value LIMIT`, and nothing that differs from it.
         order = "(embedding <=> %s) + 0, key" if exactly else "embedding <=> %s"
-        values: list[Any] = [] if among is None else [among.tolist()]
-        sql = f"SELECT key, embedding FROM {relation} {where} ORDER BY {order} LIMIT {k}"
-        return sql, [*values, query]
+        sql = f"SELECT key, embedding FROM {relation} WHERE {where} ORDER BY {order} LIMIT {k}"
+        return sql, [*(values for _, values in asked), query]
 
     def _let_look_far(self, cursor: Any, k: int) -> None:
         effort = min(MOST_EF, max(self.ef_search, 2 * k))
@@ -235,6 +283,12 @@ class PgvectorIndex(LiveService):
         if relation is None:
             raise NothingServes(f"pgvector has no collection to search in for {self.space}.")
         return f"{PREFIX}.{relation}"
+
+    def _show(self, cursor: Any, relation: str) -> None:
+        cursor.execute(
+            f"CREATE OR REPLACE VIEW {self._view} AS "
+            f"SELECT key, embedding, {CATEGORY} FROM {relation}"
+        )
 
     def _names(self, condition: str) -> list[str]:
         sql = f"SELECT name FROM {PREFIX}.collections WHERE space = %s {condition} "
@@ -295,6 +349,7 @@ class PgvectorIndex(LiveService):
             cursor.execute("CREATE EXTENSION IF NOT EXISTS vector")
             cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {PREFIX}")
             cursor.execute(LISTED)
+            self._give_categories(cursor)
             cursor.execute("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
             row = cursor.fetchone()
             assert row is not None
@@ -302,10 +357,27 @@ class PgvectorIndex(LiveService):
         register_vector(connection)
         return connection
 
+    def _give_categories(self, cursor: Any) -> None:
+        """Tables of before vectors had categories get the column; each is of none there."""
+        cursor.execute(
+            f"SELECT '{PREFIX}.' || relation, serves FROM {PREFIX}.collections "
+            f"WHERE space = %s AND NOT EXISTS (SELECT FROM pg_attribute WHERE "
+            f"attrelid = to_regclass('{PREFIX}.' || relation) AND attname = '{CATEGORY}')",
+            (self.space,),
+        )
+        for relation, serves in cursor.fetchall():
+            cursor.execute(f"ALTER TABLE {relation} ADD COLUMN IF NOT EXISTS {CATEGORY} bigint")
+            if serves:
+                self._show(cursor, relation)
+
     def _close(self) -> None:
         self._local.process = None
         if connection := getattr(self._local, "connection", None):
             connection.close()
+
+
+def _sql(categories: Categories) -> list[int | None]:
+    return [named(one) for one in categories.tolist()]
 
 
 def _digest(*names: str) -> str:

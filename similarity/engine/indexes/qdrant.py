@@ -11,9 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from similarity.engine.contracts import Keys, Vectors
+from similarity.engine.contracts import Categories, Keys, Vectors
 from similarity.engine.errors import BrokenBuild, IndexUnavailable, NothingServes
-from similarity.engine.indexes.live import BATCH, PREFIX, LiveService
+from similarity.engine.indexes.live import (
+    BATCH,
+    CATEGORY,
+    PREFIX,
+    Kept,
+    LiveService,
+    categories_of,
+    named,
+)
 from similarity.engine.weights import not_installed
 
 PAUSES = (0.1, 0.5)
@@ -67,6 +75,16 @@ class QdrantIndex(LiveService):
             shard_number=self.shards,
             replication_factor=self.replicas,
         )
+        if self._is_remote:  # local mode looks at each payload
+            # Before there are vectors: graphs are given links within each category as they grow.
+            self._call(
+                "create_payload_index",
+                self._collection(name),
+                CATEGORY,
+                models.IntegerIndexParams(
+                    type=models.IntegerIndexType.INTEGER, lookup=True, range=False
+                ),
+            )
 
     def finish(self, name: str) -> None:
         """Nothing: Qdrant builds its graphs by itself, and scans what has none yet."""
@@ -104,30 +122,51 @@ class QdrantIndex(LiveService):
 
     def stored(self, name: str | None) -> Iterator[tuple[Keys, Vectors]]:
         """As `LiveIndex.stored`."""
-        offset: Any = None
-        while True:
-            points, offset = self._call(
-                "scroll",
-                self._collection(name),
-                limit=BATCH,
-                offset=offset,
-                with_payload=False,
-                with_vectors=True,
-            )
-            if points:
-                yield self._arrays(points)
-            if offset is None:
-                return
+        for points in self._scrolled(name, with_payload=False, with_vectors=True):
+            yield self._arrays(points)
+
+    def categories(self, name: str | None) -> Iterator[tuple[Keys, Categories]]:
+        """As `LiveIndex.categories`."""
+        for points in self._scrolled(name, with_payload=True, with_vectors=False):
+            yield _keys(points), categories_of((one.payload or {}).get(CATEGORY) for one in points)
 
     def count(self, name: str | None) -> int:
         """As `LiveIndex.count`."""
         return int(self._call("count", self._collection(name), exact=True).count)
 
-    def _add(self, name: str | None, keys: Keys, vectors: Vectors) -> None:
+    def _scrolled(self, name: str | None, **with_what: bool) -> Iterator[list[Any]]:
+        """All points, a batch at a time."""
+        offset: Any = None
+        while True:
+            points, offset = self._call(
+                "scroll", self._collection(name), limit=BATCH, offset=offset, **with_what
+            )
+            if points:
+                yield points
+            if offset is None:
+                return
+
+    def _add(self, name: str | None, keys: Keys, vectors: Vectors, categories: Categories) -> None:
         from qdrant_client import models
 
-        points = models.Batch(ids=_ids(keys), vectors=vectors.tolist())
+        payloads: Any = [{CATEGORY: named(one)} for one in categories.tolist()]
+        points = models.Batch(ids=_ids(keys), vectors=vectors.tolist(), payloads=payloads)
         self._call("upsert", self._collection(name), points, wait=True)
+
+    def _categorise(self, name: str | None, keys: Keys, categories: Categories) -> None:
+        from qdrant_client import models
+
+        # A list of points would be refused for one that is not there; a filter passes it over.
+        changes = [
+            models.SetPayloadOperation(
+                set_payload=models.SetPayload(
+                    payload={CATEGORY: named(one)},
+                    filter=models.Filter(must=[_has_id(keys[categories == one])]),
+                )
+            )
+            for one in np.unique(categories).tolist()
+        ]
+        self._call("batch_update_points", self._collection(name), changes, wait=True)
 
     def _remove(self, name: str | None, keys: Keys) -> None:
         from qdrant_client import models
@@ -136,13 +175,14 @@ class QdrantIndex(LiveService):
         self._call("delete", self._collection(name), points, wait=True)
 
     def _candidates(
-        self, name: str | None, query: Vectors, k: int, among: Keys | None, exactly: bool
+        self, name: str | None, query: Vectors, k: int, kept: Kept, exactly: bool
     ) -> tuple[Keys, Vectors]:
         from qdrant_client import models
 
-        kept = None
-        if among is not None:
-            kept = models.Filter(must=[models.HasIdCondition(has_id=_ids(among))])
+        must: list[Any] = [] if kept.among is None else [_has_id(kept.among)]
+        if kept.categories is not None:
+            wanted = models.MatchAny(any=list(kept.categories))
+            must.append(models.FieldCondition(key=CATEGORY, match=wanted))
         how = None  # local mode scans in any case
         if self._is_remote:
             how = models.SearchParams(exact=exactly, hnsw_ef=max(self.ef_search, 2 * k))
@@ -150,7 +190,7 @@ class QdrantIndex(LiveService):
             "query_points",
             self._collection(name),
             query=query.tolist(),
-            query_filter=kept,
+            query_filter=models.Filter(must=must) if must else None,
             search_params=how,
             limit=k,
             with_payload=False,
@@ -159,9 +199,8 @@ class QdrantIndex(LiveService):
         return self._arrays(answer.points)
 
     def _arrays(self, points: list[Any]) -> tuple[Keys, Vectors]:
-        keys = np.array([point.id for point in points], np.uint64).astype(np.int64)
         vectors = np.array([point.vector for point in points], np.float32)
-        return keys, vectors.reshape(len(points), self.dim)
+        return _keys(points), vectors.reshape(len(points), self.dim)
 
     @property
     def _is_remote(self) -> bool:
@@ -227,3 +266,13 @@ def _ids(keys: Keys) -> list[Any]:
     """Qdrant's ids are unsigned."""
     ids: list[Any] = keys.astype(np.uint64).tolist()
     return ids
+
+
+def _keys(points: list[Any]) -> Keys:
+    return np.array([point.id for point in points], np.uint64).astype(np.int64)
+
+
+def _has_id(keys: Keys) -> Any:
+    from qdrant_client import models
+
+    return models.HasIdCondition(has_id=_ids(keys))

@@ -102,8 +102,9 @@ class EmbedderNetwork(nn.Module):
 
     def halves(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Unit rows (n, 64) and (n, 64) of a feature map."""
-        pooled = features.mean((2, 3))
-        return functional.normalize(self.kind(pooled)), functional.normalize(self.look(pooled))
+        pooled = features.float().mean((2, 3))
+        kind, look = (layer(pooled).float() for layer in (self.kind, self.look))
+        return functional.normalize(kind), functional.normalize(look)
 
     def forward(self, crops: Tensor) -> Tensor:
         kind, look = self.halves(self.features(crops))
@@ -147,7 +148,8 @@ class DetectorNetwork(nn.Module):
         self.middles = _head(labels, spread=0.1, bias=-4.6)  # a middle in one cell of a hundred
         self.edges = _head(4 * labels, spread=0.01, bias=1.0)
 
-    def forward(self, photos: Tensor) -> tuple[Tensor, Tensor]:
+    def features(self, photos: Tensor) -> Tensor:
+        """The merged map, (n, 80, h / 8, w / 8)."""
         merged: Tensor | None = None
         maps = self.backbone(photos)[1:]
         for layer, features in reversed(list(zip(self.lateral, maps, strict=True))):
@@ -156,6 +158,10 @@ class DetectorNetwork(nn.Module):
                 side if merged is None else side + functional.interpolate(merged, scale_factor=2.0)
             )
         assert merged is not None
-        merged = self.merge(functional.relu(merged))
+        made: Tensor = self.merge(functional.relu(merged))
+        return made
+
+    def forward(self, photos: Tensor) -> tuple[Tensor, Tensor]:
+        merged = self.features(photos)
         distances = self.edges(merged).float().clamp(max=6.0).exp() * self.stride
         return self.middles(merged).float(), distances.unflatten(1, (self.labels, 4))

@@ -16,6 +16,7 @@ from similarity.engine.contracts import Vectors
 from similarity.engine.device import (
     Precision,
     batch_size_on,
+    marks,
     pick_device,
     pick_precision,
     prepare_torch,
@@ -82,8 +83,7 @@ class NetworkEmbedder(ABC):
 
     @property
     def fingerprint(self) -> str:
-        halved = ["bfloat16"] if self.precision == "bfloat16" else []
-        return digest(self.name, self.version, *map(sha256, self.files()), *halved)
+        return digest(self.name, self.version, *map(sha256, self.files()), *marks(self.precision))
 
     def missing(self) -> list[str]:
         return lacking(*self.packages, weights=self.files)
@@ -120,10 +120,10 @@ class NetworkEmbedder(ABC):
         if sentences := self.missing():
             raise MissingWeights(" ".join(sentences))
         prepare_torch()
-        from similarity.engine.networks.halved import halved
+        from similarity.engine.networks.halved import placed
 
-        network, device = self.read().eval().requires_grad_(False), pick_device(self.device)
-        return halved(network, device) if self.precision == "bfloat16" else network.to(device)
+        network = self.read().eval().requires_grad_(False)
+        return placed(network, pick_device(self.device), self.precision)
 
 
 def unit_rows(rows: torch.Tensor) -> Vectors:

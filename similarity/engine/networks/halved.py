@@ -1,26 +1,31 @@
 """Networks in bfloat16, for processors that multiply matrices of it (AMX).
 
 What multiplies matrices takes bfloat16 and sums up in single precision; norms, and what is added
-up from layer to layer, stay in single precision where the network has them so. A ResNet's
-convolutions are laid out for the processor once, not at every call, and what comes after one (an
-addition, a ReLU) is done while its result is at hand. `docs/performance.md` has the figures.
+up from layer to layer, stay in single precision where the network has them so. The convolutions
+of a ResNet, and of the compact networks, are laid out for the processor once, not at every call,
+and what comes after one (an addition, a ReLU) is done while its result is at hand.
+`docs/performance.md` has the figures.
 """
 
 from __future__ import annotations
 
 import logging
 from contextlib import AbstractContextManager
+from copy import deepcopy
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchvision.models.resnet import Bottleneck, ResNet
 
 from similarity.engine.device import Network, Precision
+from similarity.engine.networks.compact import Block, DetectorNetwork, EmbedderNetwork
 from similarity.engine.networks.exported import agree
 
 AGREEMENT = 0.9999
-"""The least cosine between what a packed ResNet and the one that it is made of make of a probe."""
+"""The least cosine between what a packed network and the one that it is made of make of a probe."""
 
 PROBE = (2, 3, 64, 64)
 
@@ -33,52 +38,64 @@ def computing(precision: Precision, device: torch.device) -> AbstractContextMana
     return torch.autocast(device.type, torch.bfloat16, enabled=halves, cache_enabled=False)
 
 
-def halved(network: Network, device: torch.device) -> Network:
-    """The network on its device, ready to compute in bfloat16 (see `computing`)."""
+def placed(network: Network, device: torch.device, precision: Precision) -> Network:
+    """The network on its device, ready to compute in that precision (see `computing`)."""
+    if precision != "bfloat16":
+        return network.to(device)
     for module in network.modules():
         if isinstance(module, nn.Linear | nn.Conv2d | nn.MultiheadAttention):
             module.to(torch.bfloat16)
     network.to(device)
-    if isinstance(network, ResNet) and device.type == "cpu":
-        _pack(network)
-    return network
+    packable = isinstance(network, ResNet | EmbedderNetwork | DetectorNetwork)
+    return _packed(network) if packable and device.type == "cpu" else network
 
 
-def _pack(network: ResNet) -> None:
-    """Lay out the convolutions of a ResNet whose batch norms have been put into them.
+def _packed(network: Network) -> Network:
+    """A network whose batch norms have been put into its convolutions, with those laid out.
 
     The operators are those that torch.compile uses, and no promise of torch's: where they are not
     there, or make something else, the network stays as it is.
     """
-    kept = dict(network.named_children())
-    probe = torch.randn(PROBE, generator=torch.Generator().manual_seed(0))
+    packed = deepcopy(network)
     try:
-        expected = _features(network, probe)
-        _replace(network)
-        found = _features(network, probe)
+        _pack(packed)
+        if agree(_probed(packed), _probed(network), AGREEMENT):
+            return packed
+        problem = "packed convolutions give other features"
     except (AttributeError, NotImplementedError, RuntimeError, TypeError) as error:
         problem = str(error)
-    else:
-        if agree(found.numpy(), expected.numpy(), AGREEMENT):
-            return
-        problem = "packed convolutions give other features"
-    for name, child in kept.items():
-        setattr(network, name, child)
     logger.warning("torch runs the network without packed convolutions: %s", problem)
+    return network
 
 
-def _features(network: nn.Module, pixels: Tensor) -> Tensor:
-    with torch.inference_mode(), computing("bfloat16", pixels.device):
-        features: Tensor = network(pixels)
-    return features.float()
+def _probed(network: nn.Module) -> NDArray[np.float32]:
+    """What a network makes of noise, a row a picture."""
+    probe = torch.randn(PROBE, generator=torch.Generator().manual_seed(0))
+    made: Any = network.features if hasattr(network, "features") else network
+    with torch.inference_mode(), computing("bfloat16", probe.device):
+        rows: NDArray[np.float32] = made(probe).float().flatten(1).numpy()
+    return rows
 
 
-def _replace(network: ResNet) -> None:
-    network.conv1 = PackedConvolution(network.conv1, "relu")
-    network.relu = nn.Identity()
-    for name in ("layer1", "layer2", "layer3", "layer4"):
-        blocks: Any = getattr(network, name)
-        setattr(network, name, nn.Sequential(*map(PackedBottleneck, blocks)))
+def _pack(module: nn.Module) -> None:
+    """Replace the blocks and convolutions within a module by packed ones, however deep."""
+    if isinstance(module, ResNet):
+        module.conv1 = PackedConvolution(module.conv1, "relu")
+        module.relu = nn.Identity()
+    for name, child in module.named_children():
+        if isinstance(child, Bottleneck):
+            setattr(module, name, PackedBottleneck(child))
+        elif isinstance(child, Block):
+            setattr(module, name, PackedBlock(child))
+        elif isinstance(child, nn.Sequential) and isinstance(child[0], nn.Conv2d):
+            setattr(module, name, _packed_layer(child))
+        else:
+            _pack(child)
+
+
+def _packed_layer(layer: Any) -> PackedConvolution:
+    """A convolution, and the ReLU that ends its Sequential, if one does."""
+    return PackedConvolution(layer[0], "relu" if isinstance(layer[-1], nn.ReLU) else "none")
 
 
 class PackedConvolution(nn.Module):
@@ -127,3 +144,22 @@ class PackedBottleneck(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         around = pixels if self.shortcut is None else self.shortcut(pixels)
         return self.third.added(self.second(self.first(pixels)), around)
+
+
+class PackedBlock(nn.Module):
+    """A compact network's block of two convolutions beside a short cut.
+
+    It overwrites its input where that is the short cut, which no other layer then reads.
+    """
+
+    def __init__(self, block: Block) -> None:
+        super().__init__()
+        first, second = block.body
+        self.first, self.second = _packed_layer(first), _packed_layer(second)
+        self.shortcut: PackedConvolution | None = None
+        if isinstance(block.shortcut, nn.Sequential):
+            self.shortcut = _packed_layer(block.shortcut)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        around = pixels if self.shortcut is None else self.shortcut(pixels)
+        return self.second.added(self.first(pixels), around)

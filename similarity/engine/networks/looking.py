@@ -37,9 +37,12 @@ def look(
     network: DetectorNetwork, image: Image, labels: Sequence[str], threshold: float
 ) -> list[Detection]:
     """What the network finds in an RGB image, best first; scores are at least `threshold`."""
-    boxes, numbers, scores = map(
-        torch.cat, zip(*(_found(network, image, threshold, one) for one in LOOKS), strict=True)
-    )
+    found, picture = [], image
+    for one in LOOKS:  # the closest first: the next is shrunk from what is small already
+        size = detector_size(image.size, one.area)
+        picture = picture.resize(size, Resampling.BILINEAR, reducing_gap=2.0)
+        found.append(_kept(_found(network, picture, threshold), size, image.size, one))
+    boxes, numbers, scores = map(torch.cat, zip(*found, strict=True))
     kept = batched_nms(boxes, scores, numbers, IOU_THRESHOLD)
     return [
         Detection(Box(*edges), labels[number], score)
@@ -49,19 +52,22 @@ def look(
     ]
 
 
-def _found(network: DetectorNetwork, image: Image, threshold: float, one: Look) -> Found:
-    """What one look finds, boxes in the image's pixels and inside of it."""
-    size = detector_size(image.size, one.area)
-    resized = np.asarray(image.resize(size, Resampling.BILINEAR, reducing_gap=2.0))
-    pixels = torch.from_numpy(normalised(resized)[None])
+def _found(network: DetectorNetwork, picture: Image, threshold: float) -> Found:
+    """What the network finds in a picture of a size that it takes, in the picture's pixels."""
+    pixels = torch.from_numpy(normalised(np.asarray(picture))[None])
     place = next(network.parameters()).device
     with torch.inference_mode():
         middles, distances = network(pixels.to(place, memory_format=torch.channels_last))
-        found = decode(middles, distances, threshold, IOU_THRESHOLD)[0]
-    boxes = _inside(found.boxes.cpu(), size, image.size)
-    shares = (boxes[:, 2:] - boxes[:, :2]).prod(1) / (image.width * image.height)
+        [found] = decode(middles, distances, threshold, IOU_THRESHOLD)
+    return Found(*(part.cpu() for part in found))
+
+
+def _kept(found: Found, size: tuple[int, int], original: tuple[int, int], one: Look) -> Found:
+    """What a look is for, of what it found at that size: boxes in the original's pixels."""
+    boxes = _inside(found.boxes, size, original)
+    shares = (boxes[:, 2:] - boxes[:, :2]).prod(1) / (original[0] * original[1])
     kept = (shares > 0) & (shares >= one.smallest) & (shares <= one.largest)
-    return Found(boxes[kept], found.labels.cpu()[kept], found.scores.cpu()[kept])
+    return Found(boxes[kept], found.labels[kept], found.scores[kept])
 
 
 def _inside(boxes: Tensor, size: tuple[int, int], original: tuple[int, int]) -> Tensor:

@@ -191,7 +191,7 @@ def _stored(
 
 def stored(photo: Photo, labels: Sequence[str]) -> Sample | None:
     """A photo in memory; None where its single garment cannot be boxed, or has no label here."""
-    image = datasets.open_rgb(photo.path)
+    image = datasets.open_rgb(photo)
     edges, known = [], []
     for garment in photo.garments:
         box = garment.box or foreground.box(image)

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import Dataset
 
-from similarity.engine.datasets import Photo
+from similarity.engine.datasets import Photo, all_labels
 from similarity.engine.networks.compact import KIND, LOOK, EmbedderNetwork
+from similarity.engine.networks.mobilenet_v2 import MobileNetV2
 from similarity.engine.networks.pixels import CROP
 from similarity.engine.training.garments import GARMENTS, Batch, Batches, HeldOut, read_samples
 from similarity.engine.training.teacher import CHANNELS, Lessons
@@ -35,11 +36,13 @@ PROXY_TEMPERATURE = 0.07
 class EmbedderTask:
     """Learns to tell garments apart from labelled photos.
 
-    Five losses, weighted: a softmax over each label's proxy (Zhai and Wu, "Classification is a
+    Six losses, weighted: a softmax over each label's proxy (Zhai and Wu, "Classification is a
     strong baseline for deep metric learning", BMVC 2019) and supervised contrast (Khosla et al.,
     NeurIPS 2020) or triplets (Schroff et al., "FaceNet", CVPR 2015) for the kind; contrast of two
-    views (Chen et al., "SimCLR", ICML 2020) for the looks; labels once more, straight from the
-    features; and the teacher's features, where there is one.
+    views (Chen et al., "SimCLR", ICML 2020) for the looks, which is supervised contrast by
+    garment; labels once more, straight from the features; and, where there is a teacher, its
+    features, and which garments are alike to it (Park et al., "Relational knowledge distillation",
+    CVPR 2019).
     """
 
     learning_rate = 1e-3
@@ -49,13 +52,12 @@ class EmbedderTask:
         train: Sequence[Photo],
         held_out: Sequence[Photo],
         *,
-        lessons: Lessons | None = None,
         loss: str = "contrastive",
         seed: int = 0,
     ) -> None:
-        self.labels = sorted({g.label for photo in train for g in photo.garments})
+        self.labels = all_labels(train)
         self.samples = read_samples(train, self.labels, CROP)
-        self.lessons = lessons
+        self.lessons: Lessons | None = None
         self.seed = seed
         self.steps_per_epoch = max(1, len(self.samples) // GARMENTS)
         self._held_out = HeldOut(held_out, CROP, seed)
@@ -73,7 +75,11 @@ class EmbedderTask:
             }
         )
         self._kinds = KIND_LOSSES[loss]()
-        self._looks = losses.CrossBatchMemory(losses.NTXentLoss(TEMPERATURE), LOOK, MEMORY)
+        self._looks = losses.CrossBatchMemory(losses.SupConLoss(TEMPERATURE), LOOK, MEMORY)
+
+    def listen_to(self, teacher: MobileNetV2, each: Callable[[], None] = lambda: None) -> None:
+        """Have it look at every garment, calling `each` after it: what it sees is learnt too."""
+        self.lessons = Lessons.learn(teacher, [sample.pixels for sample in self.samples], each)
 
     def batches(self) -> Dataset[Batch]:
         return Batches(self.samples, CROP, self.seed, self.lessons)
@@ -98,9 +104,9 @@ class EmbedderTask:
             "looks": 0.35 * self._looks(look, batch.identities),
         }
         if batch.lessons.numel():
-            said["teacher"] = _distance(
-                self.modules["pupil"](features), batch.lessons, batch.weights
-            )
+            made = self.modules["pupil"](features)
+            said["teacher"] = _distance(made, batch.lessons, batch.weights)
+            said["relations"] = 8 * _unlikeness(kind, batch.lessons, batch.weights)
         return said
 
     def measure(self, network: nn.Module) -> dict[str, float]:
@@ -116,6 +122,12 @@ def _distance(made: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
     cells = (functional.smooth_l1_loss(made, wanted, reduction="none") * weights).mean()
     means = functional.cosine_similarity(_pooled(made, weights), _pooled(wanted, weights))
     return 2 * cells / weights.mean() + (1 - means).mean()
+
+
+def _unlikeness(kinds: Tensor, seen: Tensor, weights: Tensor) -> Tensor:
+    """How far cosines of unit rows (n, d) are from those of what the teacher saw, squared."""
+    rows = functional.normalize(_pooled(seen, weights))
+    return functional.mse_loss(kinds @ kinds.T, rows @ rows.T)
 
 
 def _pooled(features: Tensor, weights: Tensor) -> Tensor:

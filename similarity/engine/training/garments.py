@@ -49,11 +49,8 @@ class Sample(NamedTuple):
 
     pixels: Tensor
     """Bytes (3, h, w): the garment with some margin, no larger than it will be looked at."""
-    region: tuple[float, float, float, float]
-    """Where the pixels lie in the photo: x0, y0, x1, y1 as shares of its sides."""
     inner: tuple[float, float, float, float] | None
     """Where the garment's box lies in the pixels, as shares; None for the whole photo."""
-    photo: int
     label: int
     identity: int
     """Garments of one product share it."""
@@ -111,7 +108,7 @@ class Batches(Dataset[Batch]):
         count = min(GARMENTS, len(self.samples))
         chosen = torch.multinomial(self._weights, count, generator=dice.generator).tolist()
         again = [self._like(number, dice) for number in chosen]
-        views = [self._view(self.samples[number], dice) for number in (*chosen, *again)]
+        views = [self._view(number, dice) for number in (*chosen, *again)]
         images = torch.stack([view.image for view in views])
         images = augmentation.relit(images, dice, least_saturation=0.6)
         augmentation.erase(images, dice)
@@ -129,7 +126,8 @@ class Batches(Dataset[Batch]):
         alike = self._alike[self.samples[number].identity]
         return alike[dice.index(len(alike))]
 
-    def _view(self, sample: Sample, dice: Dice) -> View:
+    def _view(self, number: int, dice: Dice) -> View:
+        sample = self.samples[number]
         cut = (
             augmentation.part(dice, LEAST_PART)
             if sample.inner is None
@@ -144,7 +142,7 @@ class Batches(Dataset[Batch]):
             kept = augmentation.covered(sample.mask, grid)
             image = augmentation.laid_on(image, self._background(dice), kept)
         weight = functional.avg_pool2d(kept[None], CELL)
-        return View(image, frame, self._lesson(sample, grid), weight)
+        return View(image, frame, self._lesson(number, grid), weight)
 
     def _background(self, dice: Dice) -> Tensor:
         pixels = self.samples[dice.index(len(self.samples))].pixels
@@ -152,13 +150,11 @@ class Batches(Dataset[Batch]):
         grid, _ = augmentation.grid_of(augmentation.corner(dice), (width, height), self.size)
         return augmentation.sampled(pixels, grid, "reflection")
 
-    def _lesson(self, sample: Sample, grid: Tensor) -> Tensor:
+    def _lesson(self, number: int, grid: Tensor) -> Tensor:
         if self.lessons is None:
             return torch.empty(0)
         cells = functional.avg_pool2d(grid.permute(2, 0, 1)[None], CELL)[0].permute(1, 2, 0)
-        start = torch.tensor(sample.region[:2])
-        extent = torch.tensor(sample.region[2:]) - start
-        return self.lessons.of(sample.photo, ((cells + 1) / 2 * extent + start) * 2 - 1)
+        return self.lessons.of(number, cells)
 
 
 def _evened(samples: Sequence[Sample]) -> Tensor:
@@ -176,15 +172,13 @@ def read_samples(
     """Every garment of the photos, for a network that looks at crops of that width and height."""
     products: dict[str, int] = {}
     samples: list[Sample] = []
-    for number, photo in enumerate(photos):
-        image = datasets.open_rgb(photo.path)
+    for photo in photos:
+        image = datasets.open_rgb(photo)
         for garment in photo.garments:
             name = garment.product or f"{photo.path} {garment.box}"
             identity = products.setdefault(name, len(products))
             label = labels.index(garment.label)
-            samples.append(
-                _sample(image, garment, size=size, photo=number, label=label, identity=identity)
-            )
+            samples.append(_sample(image, garment, size=size, label=label, identity=identity))
     return samples
 
 
@@ -193,7 +187,6 @@ def _sample(
     garment: Garment,
     *,
     size: tuple[int, int],
-    photo: int,
     label: int,
     identity: int,
 ) -> Sample:
@@ -210,8 +203,6 @@ def _sample(
         smaller = (max(8, round(part.width * scale)), max(8, round(part.height * scale)))
         part = part.resize(smaller, Resampling.BOX)
     pixels = torch.from_numpy(np.asarray(part).transpose(2, 0, 1).copy())
-    across, down = image.width, image.height
-    region = (left / across, top / down, right / across, bottom / down)
     inner = (
         (box.x0 - left) / (right - left),
         (box.y0 - top) / (bottom - top),
@@ -219,8 +210,8 @@ def _sample(
         (box.y1 - top) / (bottom - top),
     )
     if garment.box is not None:
-        return Sample(pixels, region, inner, photo, label, identity, None)
-    return Sample(pixels, region, None, photo, label, identity, _mask(image, part.size))
+        return Sample(pixels, inner, label, identity, None)
+    return Sample(pixels, None, label, identity, _mask(image, part.size))
 
 
 def _mask(image: Image, size: tuple[int, int]) -> Tensor | None:

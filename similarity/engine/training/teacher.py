@@ -1,23 +1,20 @@
-"""What a network trained on ImageNet sees in the photos: targets for a small one to learn.
+"""What a network trained on ImageNet sees in garments: targets for a small one to learn.
 
 Knowledge distillation: Hinton et al., 2015; of feature maps: Romero et al., "FitNets", ICLR
-2015. The student sees the same part of a photo as the teacher but in other light ("a good
-teacher is patient and consistent": Beyer et al., CVPR 2022); here the teacher looks at each photo
-once, and what it saw of a part is read off its map.
+2015. The student sees the same part of a picture as the teacher but in other light ("a good
+teacher is patient and consistent": Beyer et al., CVPR 2022); here the teacher looks at each
+picture once, and what it saw of a part is read off its map.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL.Image import Image, Resampling
 from torch import Tensor
 from torch.nn import functional
 
-from similarity.engine.datasets import Photo, open_rgb
 from similarity.engine.device import channels_last
 from similarity.engine.errors import MissingWeights
 from similarity.engine.networks.mobilenet_v2 import MobileNetV2, read
@@ -26,11 +23,13 @@ CHANNELS = 256
 """Of the principal components of the teacher's 1280 features: they hold two thirds of the
 variance, and a fifth of the memory."""
 
-SIDE, BOXED_SIDE = 224, 400
-"""Shorter side at which the teacher looks at a photo of one garment, and at one of several."""
+SIDE = 224
+"""Shorter side at which the teacher looks at a picture."""
+
+LONGEST = 800
 
 FITTED_ON = 400
-"""Photos from which the components are found."""
+"""Pictures from which the components are found."""
 
 FILES = ("mobilenet_v2_imagenet.npz", "mobilenet_v2_imagenet.json")
 
@@ -44,16 +43,16 @@ def read_teacher(folder: Path) -> MobileNetV2:
 
 
 class Lessons:
-    """The teacher's feature maps of photos, on fewer channels, of unit variance all in all."""
+    """The teacher's feature maps of pictures, on fewer channels, of unit variance all in all."""
 
     def __init__(self, maps: list[Tensor]) -> None:
         self._maps = maps
         self._scale = torch.cat([part.flatten().float() for part in maps[:FITTED_ON]]).std()
 
-    def of(self, photo: int, grid: Tensor) -> Tensor:
-        """What the teacher saw at the places (h, w, 2) of a photo, -1..1: (CHANNELS, h, w)."""
+    def of(self, picture: int, grid: Tensor) -> Tensor:
+        """What the teacher saw at the places (h, w, 2) of a picture, -1..1: (CHANNELS, h, w)."""
         seen = functional.grid_sample(
-            self._maps[photo][None].float(),
+            self._maps[picture][None].float(),
             grid[None],
             padding_mode="border",
             align_corners=False,
@@ -64,32 +63,28 @@ class Lessons:
     def learn(
         cls,
         teacher: MobileNetV2,
-        photos: Sequence[Photo],
+        pictures: Sequence[Tensor],
         each: Callable[[], None] = lambda: None,
     ) -> Lessons:
-        """Look at every photo once, calling `each` after it."""
-        some = photos[:: max(1, len(photos) // FITTED_ON)]
-        mean, basis = _components(list(_looked_at(teacher, some, lambda: None)))
-        return cls([_projected(map_, mean, basis) for map_ in _looked_at(teacher, photos, each)])
+        """Look at every picture, bytes (3, h, w), once, calling `each` after it."""
+        some = pictures[:: max(1, len(pictures) // FITTED_ON)]
+        mean, basis = _components([_map(teacher, picture) for picture in some])
+        maps = []
+        for picture in pictures:
+            maps.append(_projected(_map(teacher, picture), mean, basis))
+            each()
+        return cls(maps)
 
 
-def _looked_at(
-    teacher: MobileNetV2, photos: Sequence[Photo], each: Callable[[], None]
-) -> Iterator[Tensor]:
-    for photo in photos:
-        boxed = any(garment.box is not None for garment in photo.garments)
-        pixels = _pixels(open_rgb(photo.path), BOXED_SIDE if boxed else SIDE)
-        with torch.inference_mode():
-            yield teacher.maps(pixels)[0]
-        each()
-
-
-def _pixels(image: Image, side: int) -> Tensor:
-    scale = side / min(image.size)
-    size = [min(800, max(1, round(edge * scale / 32)) * 32) for edge in image.size]
-    resized = np.asarray(image.resize((size[0], size[1]), Resampling.BILINEAR), dtype=np.float32)
-    pixels = torch.from_numpy(((resized - 128) / 128).transpose(2, 0, 1))[None]
-    return pixels.contiguous(memory_format=torch.channels_last)
+def _map(teacher: MobileNetV2, picture: Tensor) -> Tensor:
+    """What the teacher sees in a picture, bytes (3, h, w): (1280, h / 32, w / 32)."""
+    scale = SIDE / min(picture.shape[1:])
+    size = [min(LONGEST, max(1, round(side * scale / 32)) * 32) for side in picture.shape[1:]]
+    pixels = functional.interpolate(
+        picture[None].float(), size=size, mode="bilinear", antialias=True
+    )
+    with torch.inference_mode():
+        return teacher.maps(((pixels - 128) / 128).contiguous(memory_format=torch.channels_last))[0]
 
 
 def _components(maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

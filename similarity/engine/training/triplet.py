@@ -14,7 +14,7 @@ from pytorch_metric_learning import losses, miners
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from similarity.engine.datasets import Photo
+from similarity.engine.datasets import Photo, all_labels
 from similarity.engine.networks.triplet import DIM, TripletNetwork
 from similarity.engine.training.garments import GARMENTS, Batch, Batches, HeldOut, read_samples
 from similarity.engine.training.trainer import quickly
@@ -39,7 +39,7 @@ class TripletTask:
         size: tuple[int, int],
         seed: int = 0,
     ) -> None:
-        self.labels = sorted({g.label for photo in train for g in photo.garments})
+        self.labels = all_labels(train)
         self.size = size
         self.samples = read_samples(train, self.labels, size)
         self.seed = seed

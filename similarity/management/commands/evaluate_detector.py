@@ -199,7 +199,7 @@ def _of_folder(models: Sequence[Model], photos: Sequence[datasets.Photo]) -> lis
 
 
 def _samples(photos: Sequence[datasets.Photo]) -> list[Sample]:
-    return [Sample(photo.path.name, partial(datasets.open_rgb, photo.path)) for photo in photos]
+    return [Sample(photo.path.name, partial(datasets.open_rgb, photo)) for photo in photos]
 
 
 def _catalogue() -> list[Sample]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.core.management.base import BaseCommand
 
-from similarity.engine.datasets import Photo, Split
+from similarity.engine.datasets import Split
 from similarity.management import training
 
 if TYPE_CHECKING:
+    from similarity.engine.networks.mobilenet_v2 import MobileNetV2
     from similarity.engine.training.trainer import Trainer
+    from similarity.engine.training.tuning import Tuned
 
 PURPOSE = (
     "The embedder `compact`: 128 numbers of a garment's crop, of which 64 tell its kind and 64 its "
@@ -23,6 +25,23 @@ LIMITS = (
     "nothing of a garment's make, fabric, brand or price, and nothing of who wears it; it is not "
     "meant to tell people apart."
 )
+
+
+def _of_teacher(options: dict[str, Any]) -> dict[str, Any]:
+    """The options by which a teacher is taught first, with weights and checkpoint of its own."""
+    return options | {
+        "minutes": options["teacher_minutes"],
+        "epochs": None,
+        "start_from": None,
+        "output": options["output"].with_suffix(".teacher.safetensors"),
+    }
+
+
+def _told(options: dict[str, Any]) -> str:
+    if not options["teacher"]:
+        return "none"
+    minutes = options["teacher_minutes"]
+    return f"MobileNetV2, taught for {minutes:g} minutes" if minutes else "MobileNetV2"
 
 
 class Command(BaseCommand):
@@ -40,6 +59,12 @@ class Command(BaseCommand):
             help="holds MobileNetV2's weights, whose features of the photos are learnt as well",
         )
         parser.add_argument(
+            "--teacher-minutes",
+            type=training.positive(float),
+            metavar="MINUTES",
+            help="how long the teacher itself is taught the labels first (not at all)",
+        )
+        parser.add_argument(
             "--loss",
             choices=("contrastive", "triplet"),
             default="contrastive",
@@ -47,7 +72,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_: Any, **options: Any) -> None:
-        training.check(options)
+        training.check(options, training.checkpoint(_of_teacher(options)))
         with training.told():
             parts = training.split(training.photos(options), options)
             trainer = self._trainer(parts, options)
@@ -57,21 +82,27 @@ class Command(BaseCommand):
     def _trainer(self, parts: Split, options: dict[str, Any]) -> Trainer:
         from similarity.engine.training.embedder import EmbedderTask
 
-        lessons = self._lessons(parts.train, options["teacher"]) if options["teacher"] else None
-        task = EmbedderTask(
-            parts.train,
-            parts.held_out,
-            lessons=lessons,
-            loss=options["loss"],
-            seed=options["seed"],
-        )
+        # First, so that what it takes of the memory is free again.
+        teacher = self._teacher(parts, options) if options["teacher"] else None
+        task = EmbedderTask(parts.train, parts.held_out, loss=options["loss"], seed=options["seed"])
+        if teacher is not None:
+            with training.bar(len(task.samples), "teacher") as update:
+                task.listen_to(teacher, update)
         return training.trainer(task, options)
 
-    def _lessons(self, photos: tuple[Photo, ...], folder: Path) -> Any:
-        from similarity.engine.training.teacher import Lessons, read_teacher
+    def _teacher(self, parts: Split, options: dict[str, Any]) -> MobileNetV2:
+        """As it is in its folder, or taught the labels first, with a checkpoint of its own."""
+        from similarity.engine.training.teacher import read_teacher
 
-        with training.bar(len(photos), "teacher") as update:
-            return Lessons.learn(read_teacher(folder), photos, update)
+        teacher = read_teacher(options["teacher"])
+        if options["teacher_minutes"]:
+            from similarity.engine.training.tuning import TuningTask
+
+            task = TuningTask(teacher, parts.train, parts.held_out, seed=options["seed"])
+            tuned = training.trainer(task, _of_teacher(options))
+            training.train(tuned, self.stdout.write)
+            teacher = cast("Tuned", tuned.network).teacher
+        return teacher
 
     def _keep(self, trainer: Trainer, parts: Split, options: dict[str, Any]) -> None:
         from similarity.engine.training.embedder import EmbedderTask
@@ -86,7 +117,7 @@ class Command(BaseCommand):
             parts=parts,
             recipe={
                 "loss of kinds": options["loss"],
-                "teacher": "MobileNetV2" if options["teacher"] else "none",
+                "teacher": _told(options),
             },
             said={"labels": trainer.task.labels},
         )

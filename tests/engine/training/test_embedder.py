@@ -76,3 +76,12 @@ def test_the_teacher_is_not_asked_about_a_floor_that_it_did_not_see(photos):
     made[..., 1], wanted[..., 1] = 1.0, 1.0
     assert embedder._distance(made, wanted, hidden).item() == pytest.approx(0, abs=1e-5)
     assert embedder._distance(made, wanted, seen).item() > 0.5
+
+
+def test_garments_are_to_be_as_alike_as_the_teacher_finds_them():
+    seen = torch.zeros(3, 4, 2, 2)
+    seen[0, 0] = seen[1, 0] = seen[2, 1] = 1.0
+    weights = torch.ones(3, 1, 2, 2)
+    alike = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    assert embedder._unlikeness(alike, seen, weights).item() == pytest.approx(0, abs=1e-6)
+    assert embedder._unlikeness(alike.roll(1, 0), seen, weights).item() == pytest.approx(4 / 9)

@@ -1,0 +1,59 @@
+"""A teacher that is taught the labels first."""
+
+import pytest
+
+from similarity.engine import datasets
+from tests import labelled
+from tests.engine import tiny_models
+from tests.engine.training import needs_training
+
+torch = needs_training()
+
+from similarity.engine.training import tuning  # noqa: E402
+from similarity.engine.training.teacher import Lessons, read_teacher  # noqa: E402
+from similarity.engine.training.trainer import Budget, Trainer  # noqa: E402
+
+pytestmark = pytest.mark.ml
+
+
+@pytest.fixture
+def taught(tmp_path):
+    """A tiny teacher before some steps, and the trainer after them."""
+    tiny_models.write_mobilenet_v2(tmp_path)
+    labelled.write_clothing(tmp_path / "clothing", products=2, senders=10)
+    parts = datasets.split(datasets.read(tmp_path), 0.4, 0)
+    task = tuning.TuningTask(read_teacher(tmp_path), parts.train, parts.held_out)
+    trainer = Trainer(task, Budget(epochs=8), tmp_path / "a.checkpoint", device="cpu")
+    for _ in trainer.run():
+        pass
+    return read_teacher(tmp_path), trainer
+
+
+def test_its_later_convolutions_learn_and_its_first_stay(taught):
+    before, trainer = taught
+    after = trainer.network.teacher
+    same = {
+        name: torch.equal(tensor, after.tensors[name]) for name, tensor in before.tensors.items()
+    }
+    assert same["a_weight"]
+    assert same["a_bias"]
+    assert not any(kept for name, kept in same.items() if not name.startswith("a_"))
+
+
+def test_pixels_reach_it_as_in_its_own_training():
+    black, white = (
+        torch.from_numpy((level - tuning.MEAN) / tuning.DEVIATION).float().view(1, 3, 1, 1)
+        for level in (0, 1)
+    )
+    assert tuning.as_seen_by_teacher(black).flatten().tolist() == pytest.approx([-1] * 3)
+    assert tuning.as_seen_by_teacher(white).flatten().tolist() == pytest.approx([1] * 3)
+
+
+def test_what_it_sees_of_a_part_is_read_off_its_map(taught):
+    before, _ = taught
+    picture = torch.zeros(3, 224, 224, dtype=torch.uint8)
+    picture[:, :, 112:] = 255
+    lessons = Lessons.learn(before, [picture, 255 - picture])
+    left, right = (torch.tensor([[[x, 0.0]]]) for x in (-0.5, 0.5))
+    assert torch.allclose(lessons.of(0, left), lessons.of(1, right), atol=1e-2)
+    assert not torch.allclose(lessons.of(0, left), lessons.of(0, right), atol=1e-1)
