@@ -63,6 +63,40 @@ def add_catalogue(parser: ArgumentParser) -> None:
     )
 
 
+def add_teacher(parser: ArgumentParser, what: str) -> None:
+    """`what` the teacher is taught first, and what if no minutes are given."""
+    parser.add_argument(
+        "--teacher",
+        type=Path,
+        metavar="FOLDER",
+        help="holds MobileNetV2's weights; what it makes of the photos is learnt as well",
+    )
+    parser.add_argument(
+        "--teacher-minutes",
+        type=positive(float),
+        metavar="MINUTES",
+        help=f"how long the teacher itself is taught {what}",
+    )
+
+
+def of_teacher(options: dict[str, Any]) -> dict[str, Any]:
+    """The options by which a teacher is taught first, with weights and checkpoint of its own."""
+    return options | {
+        "minutes": options["teacher_minutes"],
+        "epochs": None,
+        "start_from": None,
+        "output": options["output"].with_suffix(".teacher.safetensors"),
+    }
+
+
+def teacher_told(options: dict[str, Any]) -> str:
+    """What a card says of the teacher."""
+    if not options["teacher"]:
+        return "none"
+    minutes = options["teacher_minutes"]
+    return f"MobileNetV2, taught for {minutes:g} minutes" if minutes else "MobileNetV2"
+
+
 def photos(options: dict[str, Any]) -> list[Photo]:
     """What is to be learnt from: the catalogue, a folder, or both."""
     found = catalogue_photos() if options["from_catalogue"] else []

@@ -9,6 +9,7 @@ from PIL import Image
 from similarity.engine import load
 from similarity.engine.device import read_metadata
 from similarity.engine.synthetic import KINDS
+from tests.engine import tiny_models
 from tests.engine.training import needs_training
 from tests.scratch import Shop
 
@@ -65,6 +66,26 @@ def test_it_goes_on_from_its_checkpoint(training_photos, output):
     train(output, data=training_photos)
     train(output, data=training_photos, epochs=2, resume=True)
     assert json.loads(read_metadata(output)["lineage"])[0]["steps"] == 2
+
+
+def test_a_teacher_is_taught_first_and_learnt_from(training_photos, output, tmp_path, capsys):
+    tiny_models.write_mobilenet_v2(tmp_path)
+    train(output, data=training_photos, teacher=tmp_path, teacher_minutes=0.01)
+    [stage] = json.loads(read_metadata(output)["lineage"])
+    assert stage["teacher"] == "MobileNetV2, taught for 0.01 minutes"
+    of_teacher, of_pupil = capsys.readouterr().out.strip().splitlines()[-3:-1]
+    assert "seen" not in of_teacher
+    assert "seen" in of_pupil
+    assert "told" in of_pupil
+    load("detector", "compact", models_dir=output.parent, weights=output.name).detect(
+        Image.new("RGB", (60, 90))
+    )
+
+
+@pytest.mark.parametrize("half", [{"teacher": "backbone"}, {"teacher_minutes": 1.0}])
+def test_a_teacher_without_its_minutes_is_an_error(training_photos, output, half):
+    with pytest.raises(CommandError, match="go together"):
+        train(output, data=training_photos, **half)
 
 
 def test_photos_of_single_garments_alone_are_not_enough_to_measure_boxes(training_photos, output):

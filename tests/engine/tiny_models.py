@@ -124,9 +124,13 @@ def write_mobilenet_v2(models_dir: Path) -> None:
         {**convolution, "name": "c", "from": ["b"], "activation": "none"},
         {"op": "ADD", "name": "d", "from": ["a", "c"]},
         {**convolution, "name": "e", "from": ["d"], "stride": 2},
-        {"op": "AVERAGE_POOL_2D", "name": "f", "from": ["e"]},
+        {**convolution, "name": "f", "from": ["e"], "stride": 2},
+        {**convolution, "name": "g", "from": ["f"], "stride": 2},
+        {**convolution, "name": "h", "from": ["g"], "stride": 2},
+        {"op": "AVERAGE_POOL_2D", "name": "i", "from": ["h"]},
     ]
-    shapes = {"a": (8, 3, 3, 3), "b": (8, 1, 3, 3), "c": (8, 8, 1, 1), "e": (1280, 8, 1, 1)}
+    shapes = {"a": (8, 3, 3, 3), "b": (8, 1, 3, 3), "c": (8, 8, 1, 1), "e": (8, 8, 1, 1)}
+    shapes |= {"f": (8, 8, 1, 1), "g": (8, 8, 1, 1), "h": (1280, 8, 1, 1)}
     random = np.random.default_rng(0)
     tensors = {}
     for name, shape in shapes.items():

@@ -50,8 +50,15 @@ class Block(nn.Module):
         return functional.relu(self.body(features) + self.shortcut(features), inplace=True)
 
 
-class Backbone(nn.Module):
+class Pyramid(nn.Module):
     """Images (n, 3, h, w) to feature maps at the strides 4, 8, 16 and 32, finest first."""
+
+    widths: Sequence[int]
+    """Channels of each of the maps."""
+
+
+class Backbone(Pyramid):
+    """The pyramid that the compact networks stand on."""
 
     def __init__(
         self, widths: Sequence[int] = WIDTHS, depths: Sequence[int] = DEPTHS, stem: int = STEM
@@ -137,10 +144,10 @@ class DetectorNetwork(nn.Module):
 
     stride = 8
 
-    def __init__(self, labels: int) -> None:
+    def __init__(self, labels: int, backbone: Pyramid | None = None) -> None:
         super().__init__()
         self.labels = labels
-        self.backbone = Backbone()
+        self.backbone = backbone or Backbone()
         self.lateral = nn.ModuleList(
             convolution(width, NECK, 1, relu=False) for width in self.backbone.widths[1:]
         )
@@ -162,6 +169,9 @@ class DetectorNetwork(nn.Module):
         return made
 
     def forward(self, photos: Tensor) -> tuple[Tensor, Tensor]:
-        merged = self.features(photos)
+        return self.told(self.features(photos))
+
+    def told(self, merged: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits and the distances that a merged map says."""
         distances = self.edges(merged).float().clamp(max=6.0).exp() * self.stride
         return self.middles(merged).float(), distances.unflatten(1, (self.labels, 4))

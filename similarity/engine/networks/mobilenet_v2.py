@@ -44,10 +44,19 @@ class MobileNetV2(nn.Module):
 
     def maps(self, images: Tensor) -> Tensor:
         """Features before they are pooled: (n, 1280, h / 32, w / 32)."""
+        return self.pyramid(images)[-1]
+
+    def pyramid(self, images: Tensor) -> list[Tensor]:
+        """The last map of each size, the finest first: at strides 2, 4, 8, 16 and 32.
+
+        Those are the maps that are looked at for objects: Sandler et al., section 6.2.
+        """
         made = {"input": images}
+        last: dict[torch.Size, Tensor] = {}
         for step in self.steps:
             made[step["name"]] = self._run(step, [made[name] for name in step["from"]])
-        return made[self.steps[-1]["name"]]
+            last[made[step["name"]].shape[-2:]] = made[step["name"]]
+        return list(last.values())
 
     def _run(self, step: Step, inputs: list[Tensor]) -> Tensor:
         if step["op"] == "ADD":

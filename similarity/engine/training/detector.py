@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -21,13 +22,15 @@ from similarity.engine.datasets import Garment, Photo
 from similarity.engine.errors import BadDataset
 from similarity.engine.evaluation import detection
 from similarity.engine.networks.compact import DetectorNetwork
-from similarity.engine.networks.looking import look
+from similarity.engine.networks.looking import LOOKS, look
+from similarity.engine.networks.mobilenet_v2 import MobileNetV2
 from similarity.engine.networks.pixels import CELL
 from similarity.engine.synthetic import KINDS, backgrounds, noise, scenes
 from similarity.engine.synthetic.colours import PALETTE
 from similarity.engine.training import augmentation
 from similarity.engine.training.augmentation import Dice
 from similarity.engine.training.targets import Boxes, boxes_loss, middles_loss, targets_of
+from similarity.engine.training.teaching import Prepared, Seen
 from similarity.engine.training.trainer import quickly
 
 COARSE: Mapping[str, str] = {
@@ -44,6 +47,9 @@ PHOTOS = 12
 AREAS = ((0.4, 176 * 264), (0.7, 208 * 312), (1.0, 256 * 384))
 """Pixels of a training picture, by how far the training has come: small ones first, as quick."""
 
+AFAR = 0.25
+"""Share of the batches that are as small as the detector's second look."""
+
 SHAPES = ((2, 3), (2, 3), (2, 3), (2, 3), (2, 3), (2, 3), (1, 1), (3, 2))
 """Width by height of a batch's pictures; most photos of people are upright."""
 
@@ -57,6 +63,9 @@ LEAST_SIDE = 6.0  # pixels
 
 STORED_SIDE = {True: 600, False: 360}
 """Longer side at which photos of several garments, and of one, are kept in memory."""
+
+TEACHERS_RATE = 5e-4
+"""At which the teacher learns: most of it has been prepared."""
 
 LEAST_SCORE = 0.05
 """Of boxes that are measured: what scores less hardly moves the average precision."""
@@ -92,6 +101,8 @@ class Batch(NamedTuple):
 
     images: Tensor
     boxes: list[Boxes]
+    afar: bool
+    """Whether they are looked at as from afar, for garments that fill them."""
 
 
 class Mixture(NamedTuple):
@@ -139,21 +150,46 @@ class DetectorTask:
         ]
         self.steps_per_epoch = max(1, (2 * len(boxed) + len(single)) // (2 * PHOTOS))
         self._held_out = _HeldOut(held_out, self.labels, each)
+        self._teacher: DetectorNetwork | None = None
         torch.manual_seed(seed)  # of the weights to begin with
         self.modules = nn.ModuleDict({"network": DetectorNetwork(len(self.labels))})
+
+    def for_teacher(self, backbone: MobileNetV2) -> DetectorTask:
+        """The same lessons, for a detector that stands on what ImageNet has taught."""
+        task = copy(self)
+        task.learning_rate = TEACHERS_RATE
+        torch.manual_seed(self.seed)
+        network = DetectorNetwork(len(self.labels), Prepared(backbone))
+        task.modules = nn.ModuleDict({"network": network})
+        return task
+
+    def listen_to(self, teacher: DetectorNetwork) -> None:
+        """Learn from what it says of every batch, too."""
+        self._teacher = teacher.eval()
+        torch.manual_seed(self.seed)
+        self.modules["seen"] = Seen()
 
     def batches(self) -> Dataset[Batch]:
         return _Batches(self.mixture, self.seed)
 
     def losses(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         images, boxes = _shrunk(batch, progress)
+        network = self.modules["network"]
+        assert isinstance(network, DetectorNetwork)
         with quickly(images.device):
-            middles, distances = self.modules["network"](images)
-        targets = targets_of(boxes, len(self.labels), middles.shape[-2:])
-        return {
+            merged = network.features(images)
+            middles, distances = network.told(merged)
+        rows, columns = middles.shape[-2:]
+        targets = targets_of(boxes, len(self.labels), (rows, columns))
+        losses = {
             "middles": middles_loss(middles, targets.middles),
             "boxes": boxes_loss(distances, targets),
         }
+        if self._teacher is None:
+            return losses
+        seen = self.modules["seen"]
+        assert isinstance(seen, Seen)
+        return losses | seen.losses(self._teacher, images, merged, middles)
 
     def measure(self, network: nn.Module) -> dict[str, float]:
         assert isinstance(network, DetectorNetwork)
@@ -276,7 +312,8 @@ class _Batches(Dataset[Batch]):
             torch.stack([image for image, _ in drawn]), dice, least_saturation=0.0
         )
         everywhere = torch.ones(len(images), *images.shape[-2:])
-        return Batch(augmentation.normalised(images, everywhere), [boxes for _, boxes in drawn])
+        pixels = augmentation.normalised(images, everywhere)
+        return Batch(pixels, [boxes for _, boxes in drawn], dice.chance(AFAR))
 
     def _draw(self, dice: Dice, size: tuple[int, int]) -> tuple[Tensor, Boxes]:
         number = int(torch.multinomial(self.shares, 1, generator=dice.generator).item())
@@ -338,8 +375,9 @@ def _seen(boxes: Boxes, size: tuple[int, int]) -> Boxes:
 
 
 def _shrunk(batch: Batch, progress: float) -> tuple[Tensor, list[Boxes]]:
-    """The batch at the size that this part of the training looks at."""
-    area = next(area for until, area in AREAS if progress <= until)
+    """The batch at the size that this part of the training looks at, or that of the look from
+    afar."""
+    area = LOOKS[-1].area if batch.afar else next(a for until, a in AREAS if progress <= until)
     height, width = batch.images.shape[-2:]
     size = _canvas((width, height), area)
     if size == (width, height):

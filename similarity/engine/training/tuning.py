@@ -56,7 +56,7 @@ def as_seen_by_teacher(crops: Tensor) -> Tensor:
     return (crops * float(DEVIATION) + mean) * 2 - 1
 
 
-def _free(teacher: MobileNetV2) -> None:
+def free(teacher: MobileNetV2) -> None:
     """Let the later convolutions learn."""
     tensors = list(teacher.tensors.values())
     for tensor in tensors[2 * round(KEPT * len(tensors) / 2) :]:  # a weight and a bias each
@@ -83,7 +83,7 @@ class TuningTask:
         self.steps_per_epoch = max(1, len(self.samples) // GARMENTS)
         self._held_out = HeldOut(held_out, SIZE, seed)
         torch.manual_seed(seed)
-        _free(teacher)
+        free(teacher)
         self.modules = nn.ModuleDict(
             {
                 "network": Tuned(teacher),

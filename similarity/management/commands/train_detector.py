@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from similarity.engine import datasets
 from similarity.engine.datasets import Split
 from similarity.management import training
 
 if TYPE_CHECKING:
+    from similarity.engine.networks.compact import DetectorNetwork
+    from similarity.engine.training.detector import DetectorTask
     from similarity.engine.training.trainer import Trainer
 
 PURPOSE = (
@@ -31,9 +33,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         training.add_arguments(parser, "compact_detector.safetensors")
+        training.add_teacher(parser, "to find garments first (needed with --teacher)")
 
     def handle(self, *_: Any, **options: Any) -> None:
-        training.check(options)
+        if bool(options["teacher"]) != bool(options["teacher_minutes"]):
+            raise CommandError("--teacher FOLDER and --teacher-minutes go together.")
+        training.check(options, training.checkpoint(training.of_teacher(options)))
         with training.told():
             parts = training.split(datasets.read(options["data"]), options)
             trainer = self._trainer(parts, options)
@@ -45,7 +50,18 @@ class Command(BaseCommand):
 
         with training.bar(len(parts.train) + len(parts.held_out), "reading") as update:
             task = DetectorTask(parts.train, parts.held_out, seed=options["seed"], each=update)
+        if options["teacher"]:
+            task.listen_to(self._teacher(task, options))
         return training.trainer(task, options)
+
+    def _teacher(self, task: DetectorTask, options: dict[str, Any]) -> DetectorNetwork:
+        """MobileNetV2 below a detector's heads, taught what the task teaches."""
+        from similarity.engine.training.teacher import read_teacher
+
+        of_teacher = task.for_teacher(read_teacher(options["teacher"]))
+        taught = training.trainer(of_teacher, training.of_teacher(options))
+        training.train(taught, self.stdout.write)
+        return cast("DetectorNetwork", taught.network)
 
     def _keep(self, trainer: Trainer, parts: Split, options: dict[str, Any]) -> None:
         from similarity.engine.training.detector import DetectorTask
@@ -58,7 +74,7 @@ class Command(BaseCommand):
             purpose=PURPOSE,
             limits=LIMITS,
             parts=parts,
-            recipe={},
+            recipe={"teacher": training.teacher_told(options)},
             said={
                 "labels": trainer.task.labels,
                 "threshold": trainer.task.best_threshold(trainer.network),

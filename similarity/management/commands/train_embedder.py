@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from django.core.management.base import BaseCommand
@@ -27,23 +26,6 @@ LIMITS = (
 )
 
 
-def _of_teacher(options: dict[str, Any]) -> dict[str, Any]:
-    """The options by which a teacher is taught first, with weights and checkpoint of its own."""
-    return options | {
-        "minutes": options["teacher_minutes"],
-        "epochs": None,
-        "start_from": None,
-        "output": options["output"].with_suffix(".teacher.safetensors"),
-    }
-
-
-def _told(options: dict[str, Any]) -> str:
-    if not options["teacher"]:
-        return "none"
-    minutes = options["teacher_minutes"]
-    return f"MobileNetV2, taught for {minutes:g} minutes" if minutes else "MobileNetV2"
-
-
 class Command(BaseCommand):
     help = (
         "Train the compact embedder on a folder of labelled photos, or on the shop's own products."
@@ -52,18 +34,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         training.add_arguments(parser, "compact_embedder.safetensors")
         training.add_catalogue(parser)
-        parser.add_argument(
-            "--teacher",
-            type=Path,
-            metavar="FOLDER",
-            help="holds MobileNetV2's weights, whose features of the photos are learnt as well",
-        )
-        parser.add_argument(
-            "--teacher-minutes",
-            type=training.positive(float),
-            metavar="MINUTES",
-            help="how long the teacher itself is taught the labels first (not at all)",
-        )
+        training.add_teacher(parser, "the labels first (not at all)")
         parser.add_argument(
             "--loss",
             choices=("contrastive", "triplet"),
@@ -72,7 +43,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_: Any, **options: Any) -> None:
-        training.check(options, training.checkpoint(_of_teacher(options)))
+        training.check(options, training.checkpoint(training.of_teacher(options)))
         with training.told():
             parts = training.split(training.photos(options), options)
             trainer = self._trainer(parts, options)
@@ -99,7 +70,7 @@ class Command(BaseCommand):
             from similarity.engine.training.tuning import TuningTask
 
             task = TuningTask(teacher, parts.train, parts.held_out, seed=options["seed"])
-            tuned = training.trainer(task, _of_teacher(options))
+            tuned = training.trainer(task, training.of_teacher(options))
             training.train(tuned, self.stdout.write)
             teacher = cast("Tuned", tuned.network).teacher
         return teacher
@@ -117,7 +88,7 @@ class Command(BaseCommand):
             parts=parts,
             recipe={
                 "loss of kinds": options["loss"],
-                "teacher": _told(options),
+                "teacher": training.teacher_told(options),
             },
             said={"labels": trainer.task.labels},
         )
