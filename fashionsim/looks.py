@@ -501,8 +501,13 @@ def _wish(run: Run) -> dict[str, Any]:
 
 
 def _is_being_looked_at(query: Query) -> bool:
-    """Whether somebody still looks for garments in the photo."""
-    return query.detections is None and query.runs.under_way(Run.Kind.DETECT).exists()
+    """Whether somebody still looks for garments in the photo; if not, it knows what was found."""
+    if query.detections is not None:
+        return False
+    if query.runs.under_way(Run.Kind.DETECT).exists():
+        return True
+    query.refresh_from_db(fields=["detections"])  # they may have come since the photo was read
+    return False
 
 
 def _photo(query: Query | None, box: Sequence[float] | None) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from fashionsim import looks
 from similarity import pipeline
 from similarity.models import Run
 from tests.pictures import as_file, encoded, photo, picture
@@ -184,6 +185,17 @@ def test_a_slow_search_is_waited_for(stranger, three_colours, use):
     done = stranger.get(waiting.request["PATH_INFO"], {"search": waiting.context["run"].pk})
     assert done.context["run"].state == Run.State.DONE
     assert '<noscript><meta http-equiv="refresh"' not in done.text
+
+
+def test_garments_found_while_the_page_is_being_made_are_on_it(stranger, three_colours, use):
+    use("DETECTOR", "HalvesByWorker")
+    sent = send(stranger, image=as_file(half_red_half_blue())).context["run"]
+    read = Run.objects.select_related("query").get(pk=sent.pk)
+    assert looks.look(read)["unsettled"]
+    pipeline.execute(Run.objects.get(kind=Run.Kind.DETECT).pk)
+    shown = looks.look(read)
+    assert not shown["unsettled"]
+    assert [part.number for part in shown["parts"]] == [1, 2]
 
 
 def test_a_slow_search_can_be_stopped(stranger, db, use):
