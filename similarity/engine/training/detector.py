@@ -189,7 +189,8 @@ class DetectorTask:
             return losses
         seen = self.modules["seen"]
         assert isinstance(seen, Seen)
-        return losses | seen.losses(self._teacher, images, merged, middles)
+        garments = sum(len(shown.labels) for shown in boxes)
+        return losses | seen.losses(self._teacher, images, merged, middles, garments)
 
     def measure(self, network: nn.Module) -> dict[str, float]:
         assert isinstance(network, DetectorNetwork)

@@ -47,14 +47,15 @@ class Seen(nn.Module):
         self.translated = nn.Conv2d(NECK, NECK, 1)
 
     def losses(
-        self, teacher: DetectorNetwork, images: Tensor, merged: Tensor, middles: Tensor
+        self, teacher: DetectorNetwork, images: Tensor, merged: Tensor, middles: Tensor, count: int
     ) -> dict[str, Tensor]:
-        """Of the pupil's merged map (n, 80, h, w) and its logits (n, labels, h, w)."""
+        """Of the pupil's merged map (n, 80, h, w) and its logits (n, labels, h, w), for pictures
+        of so many garments in all."""
         with torch.no_grad(), quickly(images.device):
             wanted = teacher.features(images)
             told = teacher.told(wanted)[0].sigmoid()
         return {
-            "told": _unlike_scores(middles, told),
+            "told": _unlike_scores(middles, told) / max(1, count),
             "seen": _unlike_maps(self.translated(merged.float()), wanted.float(), told),
         }
 
@@ -62,11 +63,10 @@ class Seen(nn.Module):
 def _unlike_scores(logits: Tensor, told: Tensor) -> Tensor:
     """The quality focal loss: Li et al., "Generalized focal loss", NeurIPS 2020, equation 3.
 
-    With beta 2; a cell counts by how far its score is from the one it was told. As many cells as
-    are sure of something make one loss.
+    With beta 2: a cell counts by how far its score is from the one it was told.
     """
     losses = functional.binary_cross_entropy_with_logits(logits, told, reduction="none")
-    return (losses * (told - logits.sigmoid()) ** 2).sum() / told.sum().clamp(min=1)
+    return (losses * (told - logits.sigmoid()) ** 2).sum()
 
 
 def _unlike_maps(made: Tensor, wanted: Tensor, told: Tensor) -> Tensor:

@@ -41,11 +41,11 @@ def test_a_pupil_that_says_the_same_has_nothing_to_learn(teacher):
     seen = teaching.Seen()
     torch.nn.init.dirac_(seen.translated.weight)
     torch.nn.init.zeros_(seen.translated.bias)
-    same = seen.losses(teacher, images, merged, teacher.told(merged)[0])
+    same = seen.losses(teacher, images, merged, teacher.told(merged)[0], 1)
     assert {name: loss.item() for name, loss in same.items()} == pytest.approx(
         {"told": 0, "seen": 0}, abs=1e-3
     )
-    other = seen.losses(teacher, images, merged + 1, teacher.told(merged)[0] + 3)
+    other = seen.losses(teacher, images, merged + 1, teacher.told(merged)[0] + 3, 1)
     assert all(loss.item() > 0.01 for loss in other.values())
 
 
