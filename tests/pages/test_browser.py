@@ -216,6 +216,16 @@ def test_a_box_is_placed_and_searched_with_by_keyboard_alone(open_page, shop):
     assert chosen_box() == pytest.approx([120, 28, 180, 128], abs=1)
 
 
+def test_escape_leads_back_to_the_button_that_offered_the_box(open_page, shop):
+    page = open_page()
+    choose(page, half_red_half_blue())
+    best(page)
+    page.focus("#select-part")
+    press(page, "Enter", "ArrowRight", "Escape")
+    assert page.locator("#selection").is_hidden()
+    assert page.evaluate("document.activeElement.id") == "select-part"
+
+
 def test_a_box_stays_within_the_photo(open_page, shop):
     page = open_page()
     choose(page, half_red_half_blue())
@@ -241,6 +251,21 @@ def test_a_box_is_moved_and_its_edges_are_pulled_by_mouse(open_page, shop):
     drag(page, (0.6, 0.5), (0.05, 0.5))
     playwright.expect(page.locator(".found .card h3").first).to_have_text("red thing")
     assert chosen_box() == pytest.approx([10, 32, 180, 128], abs=3)
+
+
+def test_a_press_that_leaves_the_photo_and_ends_outside_draws_no_box(open_page, shop):
+    page = open_page()
+    choose(page, half_red_half_blue())
+    best(page)
+    on = at_rest(page.locator("[data-photo] image"))
+    middle = on["y"] + on["height"] / 2
+    page.mouse.move(on["x"] + 2, middle)
+    page.mouse.down()
+    page.mouse.move(on["x"] - 20, middle)
+    page.mouse.up()
+    page.mouse.move(on["x"] + on["width"] / 4, middle)
+    page.mouse.move(on["x"] + on["width"] / 2, middle)
+    assert page.locator("#selection").is_hidden()
 
 
 def touch(page, start: tuple[float, float], end: tuple[float, float]) -> None:
