@@ -2,8 +2,19 @@
 
 import { text } from "./texts.js";
 
-/** An answer that says why not; its message is a sentence for a person. */
-export class Problem extends Error {}
+/** An answer that says why not, or that there was none; its message is a sentence for a person. */
+export class Problem extends Error {
+  /** `status` is that of the answer, 0 for none. */
+  constructor(message, status = 0) {
+    super(message);
+    this.status = status;
+  }
+
+  /** Whether the same, asked again later, may well be answered. */
+  get isPassing() {
+    return this.status === 0 || this.status === 429 || this.status >= 500;
+  }
+}
 
 /**
  * Start a search with a form's fields; gives the run as the API describes it.
@@ -17,13 +28,16 @@ export async function startSearch(form, { api, signal }) {
   // A quick search is there at once; of a slow one we want to hear how far it is.
   body.append("wait", "0.5");
   const brief = { ...headers(), Prefer: "return=minimal" }; // the results come as markup
-  const response = await ask(api, { method: "POST", body, headers: brief, signal });
-  return response.json();
+  return ask(api, { method: "POST", body, headers: brief, signal }, (response) => response.json());
 }
 
-/** Ask a run to stop. One that has ended already is no problem. */
-export async function stopSearch(api) {
-  await fetch(api, { method: "POST", headers: headers() });
+/** Ask a run to stop. One that has ended, or gone, already is no problem. */
+export async function stopSearch(api, signal) {
+  try {
+    await ask(api, { method: "POST", headers: headers(), signal });
+  } catch (error) {
+    if (error.status !== 404 && error.status !== 409) throw error;
+  }
 }
 
 /** Have a photo's garments looked for. */
@@ -36,9 +50,11 @@ export async function searchFragment(address, signal) {
   const { searchParams: view } = new URL(address, location.href);
   const id = view.get("search");
   view.delete("search");
-  const response = await ask(`/searches/${encodeURIComponent(id)}/?${view}`, { signal });
-  if (response.redirected) location.assign(location.href); // signed out meanwhile
-  const markup = new DOMParser().parseFromString(await response.text(), "text/html");
+  const answer = await ask(`/searches/${encodeURIComponent(id)}/?${view}`, { signal }, (response) => {
+    if (response.redirected) location.assign(location.href); // signed out meanwhile
+    return response.text();
+  });
+  const markup = new DOMParser().parseFromString(answer, "text/html");
   return document.adoptNode(markup.body.firstElementChild);
 }
 
@@ -48,16 +64,15 @@ function headers() {
   return { ...told, ...(token && { "X-CSRFToken": token.value }) };
 }
 
-async function ask(url, options) {
-  let response;
+/** What `read` makes of a good answer. Where there is none, or it breaks off, fetch throws a TypeError. */
+async function ask(url, options, read = () => {}) {
   try {
-    response = await fetch(url, options);
+    const response = await fetch(url, options);
+    if (!response.ok) throw new Problem(await reason(response), response.status);
+    return await read(response);
   } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Problem(text("unreachable"));
+    throw error instanceof TypeError ? new Problem(text("unreachable")) : error;
   }
-  if (!response.ok) throw new Problem(await reason(response));
-  return response;
 }
 
 async function reason(response) {

@@ -11,6 +11,7 @@ import { writePrices } from "./prices.js";
 import { text } from "./texts.js";
 
 const POLL = { first: 400, growth: 1.3, most: 10_000 }; // milliseconds
+const TRIES = 10; // to show what is there: 13 seconds, in which a shop is restarted
 
 const home = document.querySelector("[data-home]");
 const intake = home.querySelector("[data-intake]");
@@ -36,7 +37,7 @@ async function attempt(work) {
   try {
     await work(own.signal);
   } catch (error) {
-    if (error.name !== "AbortError") tell(error);
+    tell(error);
   } finally {
     if (own === current) rest(); // what has taken our place looks after the page otherwise
   }
@@ -95,10 +96,11 @@ function filledIn(form, button) {
 
 /** Show a search, and go on until nothing about it changes any more. */
 async function show(address, signal, visit = () => {}) {
-  const fragment = await searchFragment(address, signal);
+  const fragment = await obtain(address, signal);
   visit(fragment.dataset.address);
   shown = fragment.dataset.address;
   put(fragment);
+  intake.elements.text.value = ""; // what is searched with stands beside the results now
   announce();
   await follow(fragment, signal);
 }
@@ -145,17 +147,51 @@ function watchMore() {
   if (more) nearing.observe(more);
 }
 
+/** The markup of a search; asked for some TRIES while what is in the way may pass. */
+async function obtain(address, signal) {
+  for (let tries = 1, wait = POLL.first; tries < TRIES; tries += 1, wait = longer(wait)) {
+    const fragment = await reach(address, signal);
+    if (fragment) return fragment;
+    await pause(wait, signal);
+  }
+  return searchFragment(address, signal);
+}
+
 /** Follow a search that is under way, or in whose photo garments are still looked for. */
 async function follow(fragment, signal) {
-  for (let wait = POLL.first; "unsettled" in fragment.dataset; wait = Math.min(wait * POLL.growth, POLL.most)) {
+  for (let wait = POLL.first; "unsettled" in fragment.dataset; wait = longer(wait)) {
     rest();
     await pause(wait, signal);
-    const before = fragment.dataset.state;
-    fragment = await searchFragment(shown, signal);
-    if (before !== "done") put(fragment);
-    else if (!("unsettled" in fragment.dataset)) putLook(fragment);
-    if (fragment.dataset.state !== before) announce();
+    const fresh = await reach(shown, signal);
+    if (!fresh) continue;
+    fragment = fresh;
+    update(fragment);
   }
+}
+
+/** The markup of a search; null where what is in the way may pass, and is told until it has. */
+async function reach(address, signal) {
+  try {
+    const fragment = await searchFragment(address, signal);
+    if ("passing" in problem.dataset) problem.hidden = true;
+    return fragment;
+  } catch (error) {
+    if (!error.isPassing) throw error;
+    if (problem.hidden) refuse(error.message, { isPassing: true });
+    return null;
+  }
+}
+
+function longer(wait) {
+  return Math.min(wait * POLL.growth, POLL.most);
+}
+
+/** Stop the shown search, and show at once what that has made of it. */
+function stop(api) {
+  return attempt(async (signal) => {
+    await stopSearch(api, signal).catch(tell);
+    await show(shown, signal);
+  });
 }
 
 /** Have the garments of the shown search's photo looked for, and show them. */
@@ -185,13 +221,42 @@ function put(fragment) {
     outcome.replaceChildren(fragment);
     wireLook(fragment.querySelector(".look"));
   });
-  intake.elements.text.value = ""; // what is searched with stands beside the results now
+  settle(fragment);
+}
+
+function settle(fragment) {
   document.title = fragment.dataset.title;
-  writePrices(fragment);
+  writePrices(outcome);
   watchMore();
 }
 
-/** Put in its photo alone, with the garments that were found: filters may be being filled in. */
+/**
+ * Bring what is shown of the same search up to date. What has not changed stays untouched: a button
+ * may be being pressed, a box drawn, a filter filled in.
+ */
+function update(fragment) {
+  outcome.querySelector(".search").dataset.state = fragment.dataset.state;
+  if (outcome.querySelector(".looking") && !fragment.querySelector(".looking")) putLook(fragment);
+  const [before, progress] = [outcome, fragment].map((root) => root.querySelector(".progress"));
+  if (before && progress) putProgress(before, progress);
+  else if (before || progress) putFound(fragment);
+}
+
+function putProgress(before, progress) {
+  const [step, fresh] = [before, progress].map((root) => root.querySelector("#step"));
+  if (step.textContent !== fresh.textContent) step.textContent = fresh.textContent;
+  before.querySelector("progress").value = progress.querySelector("progress").value;
+  if (!progress.querySelector("form")) before.querySelector("form")?.remove(); // it is being stopped
+}
+
+/** Put in what has come of it. */
+function putFound(fragment) {
+  outcome.querySelector(".found").replaceWith(fragment.querySelector(".found"));
+  settle(fragment);
+  announce();
+}
+
+/** Put in its photo alone, with the garments that were found. */
 function putLook(fragment) {
   const look = fragment.querySelector(".look");
   const before = outcome.querySelector(".look");
@@ -233,13 +298,16 @@ function announce() {
   announcer.textContent = outcome.querySelector("h2")?.textContent ?? "";
 }
 
+/** Say what went wrong; what was given up was given up on purpose. */
 function tell(error) {
+  if (error.name === "AbortError") return;
   if (!(error instanceof Problem)) console.error(error);
   refuse(error instanceof Problem ? error.message : text("failed"));
 }
 
-function refuse(sentence) {
+function refuse(sentence, { isPassing = false } = {}) {
   problem.textContent = sentence;
+  problem.toggleAttribute("data-passing", isPassing); // hidden again when it has passed
   problem.hidden = false;
   problem.scrollIntoView({ block: "nearest" });
 }
@@ -259,7 +327,7 @@ outcome.addEventListener("submit", (event) => {
   event.preventDefault();
   closePanels({ focus: true });
   if ("sort" in form.dataset) sortAs(form);
-  else if ("cancel" in form.dataset) stopSearch(form.dataset.api);
+  else if ("cancel" in form.dataset) stop(form.dataset.api);
   else if ("detect" in form.dataset) detect(form.dataset.api);
   else search(filledIn(form, event.submitter));
 });

@@ -19,8 +19,7 @@ export function wirePhoto(look, onBox) {
   const svg = look.querySelector("[data-photo]");
   if (!svg) return;
   pairMarksWithButtons(look, svg);
-  const selection = new Selection(look, svg, onBox);
-  look.querySelector("[data-select]").addEventListener("click", () => selection.start());
+  new Selection(look, svg, onBox);
 }
 
 /** Let a box that is not searched with yet outlive new markup of its photo. */
@@ -46,6 +45,7 @@ function pairMarksWithButtons(look, svg) {
 }
 
 class Selection {
+  #offer; // the button that starts it
   #svg;
   #group;
   #frame;
@@ -57,6 +57,7 @@ class Selection {
   #drag = null;
 
   constructor(look, svg, onBox) {
+    this.#offer = look.querySelector("[data-select]");
     this.#svg = svg;
     this.#onBox = onBox;
     this.#group = svg.querySelector("[data-selection]");
@@ -70,6 +71,7 @@ class Selection {
     if (this.#group.dataset.box) this.#show(this.#group.dataset.box.split(" ").map(Number));
     this.#before = this.#box;
     new ResizeObserver(() => this.#box && this.#show(this.#box)).observe(svg);
+    this.#offer.addEventListener("click", () => this.#start());
     svg.addEventListener("pointerdown", (event) => this.#down(event));
     svg.addEventListener("pointermove", (event) => this.#move(event));
     svg.addEventListener("pointerup", (event) => this.#up(event));
@@ -78,7 +80,7 @@ class Selection {
   }
 
   /** Offer a box to those who do not draw one. */
-  start() {
+  #start() {
     const [width, height] = this.#size();
     if (!this.#box) this.#show([0.2 * width, 0.2 * height, 0.8 * width, 0.8 * height]);
     this.#group.focus();
@@ -95,6 +97,7 @@ class Selection {
   }
 
   #move(event) {
+    if (!event.buttons) this.#giveUp(); // it was lifted where nobody told us
     const drag = this.#drag;
     if (!drag || (!drag.moved && distance(drag.start, event) < (drag.how === "draw" ? LEAST : 2))) return;
     // Captured only now: a mere press must still reach the mark below it.
@@ -132,10 +135,15 @@ class Selection {
     const by = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] }[event.key];
     if (by) this.#show(event.shiftKey ? this.#resized(this.#box, "se", by) : this.#moved(this.#box, by));
     else if (event.key === "Enter" || event.key === " ") this.#search();
-    else if (event.key === "Escape") this.#show(this.#before);
+    else if (event.key === "Escape") this.#goBack();
     else return;
     event.preventDefault();
     if (by) this.#tell();
+  }
+
+  #goBack() {
+    this.#show(this.#before);
+    if (!this.#before) this.#offer.focus(); // the box had the focus, and is hidden now
   }
 
   // --- The box ---

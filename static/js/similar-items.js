@@ -168,7 +168,7 @@ class SimilarItems extends HTMLElement {
   #fill(results) {
     this.#sight.disconnect();
     if (results.length === 0) return this.#root.replaceChildren();
-    const language = this.closest("[lang]")?.lang || "en";
+    const language = (this.closest("[lang]")?.lang || "en").replaceAll("_", "-"); // some write de_DE
     const words = WORDS[language.split("-")[0].toLowerCase()] ?? WORDS.en;
     const title = element("h2", { part: "heading", id: "title" }, this.getAttribute("heading") ?? words.heading);
     const list = element("ul", { part: "list", "aria-labelledby": "title" });
@@ -197,8 +197,13 @@ function address(product, segment) {
   return new URL(`/garments/${encodeURIComponent(segment)}/`, SHOP).href;
 }
 
+/** A price as its language writes it; plainly where the language or the currency is none. */
 function amount({ price, currency }, language) {
-  return new Intl.NumberFormat(language, { style: "currency", currency }).format(price);
+  try {
+    return new Intl.NumberFormat(language, { style: "currency", currency }).format(price);
+  } catch {
+    return `${price} ${currency}`;
+  }
 }
 
 function element(name, attributes, ...children) {

@@ -14,6 +14,7 @@ from tests.pages.test_browser import (  # noqa: F401  (fixtures)
     browser,
     complaints,
     open_page,
+    playwright,
     pytestmark,
     shop,
 )
@@ -56,7 +57,7 @@ def drag(page, start, end):
     page.mouse.up()
 
 
-def push(page, *places):
+def push(page, *places, end="touchEnd"):
     """The same as `drag`, with a finger, by way of all the places."""
     client = page.context.new_cdp_session(page)
 
@@ -67,7 +68,19 @@ def push(page, *places):
     touch("touchStart", at(page, *places[0]))
     for place in places[1:]:
         touch("touchMove", at(page, *place))
-    touch("touchEnd")
+    touch(end)
+
+
+def test_what_was_drawn_with_a_finger_that_was_called_off_is_left_alone_afterwards(open_editor):
+    page = open_editor(has_touch=True)
+    page.locator("[data-item]").last.get_by_label("Delete").check()  # room to draw in
+    page.locator("[data-canvas]").scroll_into_view_if_needed()
+    push(page, (70, 20), (90, 60), (110, 100), end="touchCancel")
+    playwright.expect(page.locator("[data-item]")).to_have_count(3)
+    page.mouse.click(*at(page, 20, 60))
+    playwright.expect(page.locator("[data-canvas] .garment").first).to_be_focused()
+    assert page.locator("[data-item].is-selected").count() == 1
+    assert "is-selected" in page.locator("[data-item]").first.get_attribute("class")
 
 
 def save(page):

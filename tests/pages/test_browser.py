@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 
@@ -216,6 +217,16 @@ def test_a_box_is_placed_and_searched_with_by_keyboard_alone(open_page, shop):
     assert chosen_box() == pytest.approx([120, 28, 180, 128], abs=1)
 
 
+def test_escape_leads_back_to_the_button_that_offered_the_box(open_page, shop):
+    page = open_page()
+    choose(page, half_red_half_blue())
+    best(page)
+    page.focus("#select-part")
+    press(page, "Enter", "ArrowRight", "Escape")
+    assert page.locator("#selection").is_hidden()
+    assert page.evaluate("document.activeElement.id") == "select-part"
+
+
 def test_a_box_stays_within_the_photo(open_page, shop):
     page = open_page()
     choose(page, half_red_half_blue())
@@ -241,6 +252,21 @@ def test_a_box_is_moved_and_its_edges_are_pulled_by_mouse(open_page, shop):
     drag(page, (0.6, 0.5), (0.05, 0.5))
     playwright.expect(page.locator(".found .card h3").first).to_have_text("red thing")
     assert chosen_box() == pytest.approx([10, 32, 180, 128], abs=3)
+
+
+def test_a_press_that_leaves_the_photo_and_ends_outside_draws_no_box(open_page, shop):
+    page = open_page()
+    choose(page, half_red_half_blue())
+    best(page)
+    on = at_rest(page.locator("[data-photo] image"))
+    middle = on["y"] + on["height"] / 2
+    page.mouse.move(on["x"] + 2, middle)
+    page.mouse.down()
+    page.mouse.move(on["x"] - 20, middle)
+    page.mouse.up()
+    page.mouse.move(on["x"] + on["width"] / 4, middle)
+    page.mouse.move(on["x"] + on["width"] / 2, middle)
+    assert page.locator("#selection").is_hidden()
 
 
 def touch(page, start: tuple[float, float], end: tuple[float, float]) -> None:
@@ -340,13 +366,185 @@ def test_a_slow_search_says_how_far_it_is(open_page, shop, use):
     assert best(page) == "brown thing"
 
 
-def test_a_slow_search_can_be_cancelled(open_page, shop, use):
+MARKUP = re.compile(r"^http://[^/]+/searches/[^/]+/\?")
+CANCEL = re.compile(r"^http://[^/]+/api/v1/searches/[^/]+/cancel/$")
+"""Addresses that the scripts ask."""
+
+TIMERS = """(() => {
+  const wait = window.setTimeout;
+  window.setTimeout = (act, time) =>
+    wait(() => window.isHeld || act(), window.isHurried ? 0 : time);
+})()"""
+"""Lets a test hold what a page waits with, or have it wait no time."""
+
+
+class Slow:
+    """A search that waits for a worker, on the page that shows it."""
+
+    def __init__(self, page: playwright.Page) -> None:
+        self.page = page
+        self.problem = page.locator("[data-problem]")
+
+    def get_on(self) -> None:
+        """Have a worker begin with it, and the page say so."""
+        searches = Run.objects.filter(kind=Run.Kind.SEARCH)
+        searches.update(state=Run.State.RUNNING, step="comparing", progress=0.5)
+        self.page.wait_for_selector(".progress >> text=Comparing it with what the shop has")
+        assert self.page.locator(".progress progress").get_attribute("value") == "0.5"
+
+    def end(self, kind: Run.Kind = Run.Kind.SEARCH) -> None:
+        """Have a worker do it; or look for garments in its photo."""
+        runs = Run.objects.filter(kind=kind)
+        runs.update(state=Run.State.PENDING)
+        pipeline.execute(runs.get().pk)
+
+
+@pytest.fixture
+def slow(open_page, shop, use) -> Slow:
     use("EMBEDDER", "ColourByWorker")
+    add_product("SLOW", "brown", name="brown thing")
+    use("DETECTOR", "HalvesByWorker")
     page = open_page()
-    choose(page, photo("red", seed=5))
-    page.click("#cancel")
-    page.wait_for_selector("text=You stopped this search.")
+    page.evaluate(TIMERS)
+    choose(page, half_red_half_blue())
+    page.wait_for_selector(".progress >> text=Waiting for its turn")
+    return Slow(page)
+
+
+def fail(status: int):
+    """Answers in the shop's place with a status; with 0, that nothing was reached."""
+
+    def answer(route) -> None:
+        if status:
+            route.fulfill(status=status, content_type="text/html", body="<h1>Not now</h1>")
+        else:
+            route.abort()
+
+    return answer
+
+
+@pytest.mark.parametrize("status", [0, 429, 502])
+def test_a_search_is_followed_through_failures_that_pass(slow, complaints, status):
+    slow.page.route(MARKUP, fail(status))
+    playwright.expect(slow.problem).to_be_visible()
+    slow.page.unroute(MARKUP)
+    playwright.expect(slow.problem).to_be_hidden()
+    slow.end()
+    best(slow.page)
+    complaints.clear()
+
+
+def test_a_search_is_followed_where_an_answer_broke_off(slow, open_web, complaints):
+    open_web.headers["Content-Encoding"] = "gzip"
+    broken = open_web.show("/", b"not what its headers say")
+    slow.page.route(MARKUP, lambda route: route.continue_(url=broken))
+    slow.page.wait_for_selector("[data-problem] >> text=The shop cannot be reached.")
+    slow.page.unroute(MARKUP)
+    playwright.expect(slow.problem).to_be_hidden()
+    slow.end()
+    best(slow.page)
+    complaints.clear()
+
+
+def test_a_search_that_is_no_longer_there_is_not_followed(slow, complaints):
+    Run.objects.all().delete()
+    slow.page.evaluate("window.isHurried = true")
+    playwright.expect(slow.problem).to_be_visible()
+    asked = []
+    slow.page.on("request", lambda request: asked.append(request.url))
+    slow.page.evaluate("fetch('/support/').then((answer) => answer.text())")
+    assert not [address for address in asked if MARKUP.match(address)]
+    complaints.clear()
+
+
+def test_results_are_asked_for_again_where_the_shop_is_away_for_a_moment(
+    open_page, shop, complaints
+):
+    page = open_page()
+    page.route(MARKUP, fail(502), times=3)
+    choose(page, photo("green", seed=5))
+    page.wait_for_selector("[data-problem]:visible")
+    assert best(page) == "green thing"
+    assert page.locator("[data-problem]").is_hidden()
+    assert Run.objects.filter(kind=Run.Kind.SEARCH).count() == 1
+    complaints.clear()
+
+
+def test_results_that_cannot_be_had_are_given_up_and_told_of(open_page, shop, complaints):
+    page = open_page()
+    page.evaluate(TIMERS)
+    page.evaluate("window.isHurried = true")
+    page.route(MARKUP, fail(502))
+    choose(page, photo("green", seed=5))
+    page.wait_for_selector("[data-problem]:visible")
+    page.wait_for_selector("[data-view=start]")
+    assert page.locator("[data-problem]").is_visible()
+    assert page.locator("[data-sending]").is_hidden()
+    complaints.clear()
+
+
+def test_a_button_that_is_being_pressed_stays_while_a_search_gets_on(slow):
+    on = at_rest(slow.page.locator("#cancel"))
+    slow.page.mouse.move(on["x"] + on["width"] / 2, on["y"] + on["height"] / 2)
+    slow.page.mouse.down()
+    slow.get_on()
+    slow.page.mouse.up()
+    slow.page.wait_for_selector(".progress >> text=Stopping")
+    assert slow.page.locator("#cancel").count() == 0
+
+
+def test_a_box_that_is_being_drawn_stays_while_a_search_gets_on_and_ends(slow):
+    on = at_rest(slow.page.locator("[data-photo] image"))
+    slow.page.mouse.move(on["x"] + 0.6 * on["width"], on["y"] + 0.2 * on["height"])
+    slow.page.mouse.down()
+    slow.page.mouse.move(on["x"] + 0.8 * on["width"], on["y"] + 0.5 * on["height"])
+    slow.get_on()
+    slow.end()
+    best(slow.page)
+    slow.page.mouse.move(on["x"] + 0.95 * on["width"], on["y"] + 0.8 * on["height"])
+    slow.page.mouse.up()
+    slow.page.wait_for_selector("#part-0[aria-pressed=true]")
+    assert chosen_box() == pytest.approx([120, 32, 190, 128], abs=2)
+
+
+def test_garments_that_are_found_while_a_search_is_slow_are_marked_at_once(slow):
+    slow.page.click("#select-part")
+    cancel = slow.page.query_selector("#cancel")
+    slow.end(Run.Kind.DETECT)
+    slow.page.wait_for_selector(".part-badge[data-part='2']")
+    assert slow.page.locator("#selection").is_visible()
+    assert slow.page.evaluate("document.activeElement.id") == "selection"
+    assert cancel.evaluate("(button) => button.isConnected")
+    slow.end()
+    best(slow.page)
+
+
+def test_a_slow_search_can_be_cancelled_and_is_shown_at_once(slow):
+    slow.page.evaluate("window.isHeld = true")
+    slow.page.click("#cancel")
+    slow.page.wait_for_selector("text=You stopped this search.")
     assert Run.objects.get(kind=Run.Kind.SEARCH).state == Run.State.CANCELLED
+
+
+def test_a_search_that_ended_before_it_was_cancelled_is_shown(slow, complaints):
+    slow.page.evaluate("window.isHeld = true")
+    slow.end()
+    slow.page.click("#cancel")
+    best(slow.page)
+    assert slow.problem.is_hidden()
+    assert [said for said in complaints if "409" not in said] == []
+    complaints.clear()
+
+
+@pytest.mark.parametrize("status", [0, 502])
+def test_a_search_that_could_not_be_cancelled_is_told_of_and_goes_on(slow, complaints, status):
+    slow.page.route(CANCEL, fail(status))
+    slow.page.click("#cancel")
+    playwright.expect(slow.problem).to_be_visible()
+    slow.end()
+    best(slow.page)
+    assert slow.problem.is_visible()
+    complaints.clear()
 
 
 def test_garments_that_are_found_later_are_marked_then(open_page, shop, use):

@@ -9,6 +9,7 @@ import pytest
 from django.test.testcases import LiveServerThread
 
 from accounts import keys
+from catalog.models import Product
 from shop.models import ShopperEvent
 from tests.conftest import restore_roles
 from tests.loopback import serving
@@ -111,6 +112,24 @@ def test_it_speaks_the_language_of_the_page_and_has_a_heading_of_ones_own(visit,
         "20,00\N{NO-BREAK SPACE}€"
     )
     playwright.expect(items(page, 2).locator(".badge").first).to_have_text("Soldes")
+
+
+def test_a_language_with_an_underscore_is_known(visit, allowed):
+    page = visit(attributes='lang="de_DE"')
+    playwright.expect(page.locator("similar-items h2").first).to_have_text(
+        "Das könnte Ihnen auch gefallen"
+    )
+    playwright.expect(items(page, 0).locator(".price").first).to_have_text(
+        "20,00\N{NO-BREAK SPACE}€"
+    )
+
+
+@pytest.mark.parametrize(("lang", "currency"), [("no language", "EUR"), ("en", "€")])
+def test_a_price_that_cannot_be_written_out_is_shown_plainly(visit, allowed, lang, currency):
+    Product.objects.update(currency=currency)
+    page = visit(attributes=f'lang="{lang}"')
+    playwright.expect(items(page, 0)).to_have_count(5)
+    playwright.expect(items(page, 0).locator(".price").first).to_have_text(f"20.00 {currency}")
 
 
 def test_the_page_s_styles_and_its_own_leave_each_other_alone(visit, allowed):

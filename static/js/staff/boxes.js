@@ -144,13 +144,15 @@ function drag(event, garment, act, done = () => {}) {
   const [x, y] = where(event);
   svg.setPointerCapture(event.pointerId);
   const follow = (next) => { const [nx, ny] = where(next); act(nx - x, ny - y); };
+  const listening = new AbortController();
+  const { signal } = listening;
   const stop = () => {
-    svg.removeEventListener("pointermove", follow);
+    listening.abort();
     done();
   };
-  svg.addEventListener("pointermove", follow);
-  svg.addEventListener("pointerup", stop, { once: true });
-  svg.addEventListener("pointercancel", stop, { once: true });
+  svg.addEventListener("pointermove", follow, { signal });
+  svg.addEventListener("pointerup", stop, { signal });
+  svg.addEventListener("pointercancel", stop, { signal });
 }
 
 function select(garment) {
