@@ -22,7 +22,10 @@ HERE = "tests.pipeline.backends"
 
 
 class SlowDetector(WholeImageDetector):
-    """Takes its time, as a large model does, and notes in which process it was loaded."""
+    """Takes its time, as a large model does, and as long as there is a file `hold`.
+
+    Where it has first come to an end, it notes in which process it was loaded.
+    """
 
     light: ClassVar[bool] = False
 
@@ -31,8 +34,10 @@ class SlowDetector(WholeImageDetector):
         self._model = Lazy(_note_loading)
 
     def detect(self, image: Image) -> list[Detection]:
-        self._model.get()
         time.sleep(self.seconds)
+        while (Path(os.environ["DATA_DIR"]) / "hold").exists():
+            time.sleep(0.05)
+        self._model.get()
         return super().detect(image)
 
 
