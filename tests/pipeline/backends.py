@@ -35,10 +35,14 @@ class SlowDetector(WholeImageDetector):
 
     def detect(self, image: Image) -> list[Detection]:
         time.sleep(self.seconds)
-        while (Path(os.environ["DATA_DIR"]) / "hold").exists():
-            time.sleep(0.05)
+        _wait_while_held()
         self._model.get()
         return super().detect(image)
+
+
+def _wait_while_held() -> None:
+    while (Path(os.environ["DATA_DIR"]) / "hold").exists():
+        time.sleep(0.05)
 
 
 def _note_loading() -> None:
@@ -63,7 +67,7 @@ class GatedDetector(WholeImageDetector):
 
     def detect(self, image: Image) -> list[Detection]:
         self.has_begun.set()
-        assert self.may_go_on.wait(30), "Nobody let the detector go on."
+        assert self.may_go_on.wait(180), "Nobody let the detector go on."
         return super().detect(image)
 
 
@@ -133,7 +137,7 @@ class SlowIndex(ExactIndex):
     """Takes long to build, as a large one does."""
 
     def build(self, keys: Keys, vectors: Vectors, into: Path) -> IndexInfo:
-        time.sleep(2.5)
+        time.sleep(8)
         return super().build(keys, vectors, into)
 
 
@@ -148,11 +152,12 @@ class DeadlyDetector(WholeImageDetector):
         return super().detect(image)
 
 
-class SlowEmbedder(ThumbnailEmbedder):
-    """Takes its time over each picture, as a large model does."""
-
-    light: ClassVar[bool] = False
+class HeldEmbedder(ThumbnailEmbedder):
+    """Describes what any process first asks of it, and all else once there is no file `hold`."""
 
     def embed(self, crops: Sequence[Image]) -> Vectors:
-        time.sleep(0.1 * len(crops))
+        try:
+            (Path(os.environ["DATA_DIR"]) / "begun").touch(exist_ok=False)
+        except FileExistsError:
+            _wait_while_held()
         return super().embed(crops)
