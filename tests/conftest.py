@@ -12,12 +12,20 @@ from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.db.migrations import RunPython
+from hypothesis import HealthCheck
+from hypothesis import settings as effort
 from rest_framework.test import APIClient
 
 from accounts import keys, roles
 from similarity import backends, indexing, prototypes
 from tests.loopback import serving
 from tests.scratch import migrated, open_shop  # noqa: F401  (fixtures)
+
+# A machine may be slow: how long an example takes is none of what a property says.
+effort.register_profile(
+    "patient", effort(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+effort.load_profile("patient")
 
 
 def pytest_configure() -> None:

@@ -63,7 +63,7 @@ class Shop:
         )
 
     def _run(self, command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
-        options = {"capture_output": True, "text": True, "timeout": 120} | options
+        options = {"capture_output": True, "text": True, "timeout": 600} | options
         return subprocess.run(command, cwd=REPOSITORY, env=self.env, check=False, **options)
 
     @property

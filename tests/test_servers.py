@@ -142,14 +142,14 @@ def shop(database, broker, tmp_path) -> Iterator[Shop]:
 
 
 def test_a_worker_on_mariadb_and_redis_describes_what_is_uploaded(shop):
-    worker = shop.start("worker", "--patience", 10)
+    worker = shop.start("worker")
     shop.upload(photo("red"), photo("green"), photo("blue"))
     eventually(lambda: [run["state"] for run in shop.runs()] == ["done"] * 3)
     assert shop.count("catalog_segment") == shop.count("similarity_embedding") == 3
     assert not (shop.folder / "fashionsim.sqlite3").exists()
     worker.terminate()
-    eventually(lambda: not shop.processes(), within=15)
-    assert worker.wait(5) == 0
+    eventually(lambda: not shop.processes())
+    assert worker.wait(180) == 0
     assert "Traceback" not in shop.log
 
 
@@ -178,17 +178,17 @@ def test_a_worker_waits_for_a_queue_that_is_down(shop):
 
 def test_a_worker_that_is_killed_with_prefetched_messages_loses_no_run(shop):
     """Redis forgets a message once it is handed out; the rows do not."""
-    shop.env["RUN_LEASE_SECONDS"] = "4"
+    shop.env["RUN_LEASE_SECONDS"] = "10"
     shop.env["DETECTOR"] = "tests.pipeline.backends:SlowDetector"
     worker = shop.start("worker")
     shop.upload(*(photo(colour) for colour in ("red", "green", "blue", "pink", "brown")))
     eventually(lambda: "running" in {run["state"] for run in shop.runs()})
     shop.kill_all()
-    worker.wait(5)
+    worker.wait(180)
     assert {run["state"] for run in shop.runs()} > {"running"}
     shop.query("UPDATE similarity_run SET queued_at = '2020-01-01 00:00:00'")
     shop.start("worker")
-    eventually(lambda: {run["state"] for run in shop.runs()} == {"done"}, within=90)
+    eventually(lambda: {run["state"] for run in shop.runs()} == {"done"})
     assert shop.count("catalog_segment") == shop.count("similarity_embedding") == 5
     assert max(run["attempts"] for run in shop.runs()) == 2
 

@@ -76,18 +76,18 @@ def test_a_web_process_loads_its_models_by_itself_and_its_parent_none(shop, port
         "POST",
         f"http://127.0.0.1:{port}/api/v1/searches/",
         fields={"image": ("a.jpg", photo("red"), "image/jpeg")},
-        timeout=30,
+        timeout=120,
     )
     assert response.status in {OK, CREATED}, response.data
     server.terminate()
-    assert server.wait(20) == 0
+    assert server.wait(180) == 0
     assert "Traceback" not in shop.log
 
 
 def test_a_web_server_that_is_stopped_while_it_warms_up_ends_in_order(shop, port):
     server = started(shop, port)
     server.terminate()
-    assert server.wait(20) == 0
+    assert server.wait(180) == 0
     eventually(lambda: not shop.processes())
     assert "Traceback" not in shop.log
 

@@ -84,7 +84,7 @@ def test_the_same_id_many_times_at_once_is_one_search(transactional_db, settings
 
     def ask():
         client = client_of(sam)
-        gate.wait(20)
+        gate.wait(120)
         answers.append(client.post(SEARCHES, searching(pk, detect=False)))
         connections.close_all()
 
@@ -92,7 +92,7 @@ def test_the_same_id_many_times_at_once_is_one_search(transactional_db, settings
     for client in clients:
         client.start()
     for client in clients:
-        client.join(30)
+        client.join(120)
     assert [answer.status_code for answer in answers] == [202] * 4
     assert {answer.json()["id"] for answer in answers} == {str(pk)}
     assert Run.objects.count() == Query.objects.count() == len(stored_files()) == 1

@@ -153,10 +153,10 @@ def test_of_many_who_send_the_same_request_at_once_one_does_it(beside, transacti
 
         client = APIClient()
         client.credentials(HTTP_AUTHORIZATION=f"Api-Key {text}")
-        together.wait(20)
+        together.wait(120)
         return client.post(f"{PRODUCTS}batch/", {"products": [BODY]}, **KEY)
 
-    answers = [sender.result(60) for sender in [beside(send) for _ in range(6)]]
+    answers = [sender.result(120) for sender in [beside(send) for _ in range(6)]]
     assert {answer.status_code for answer in answers} <= {200, 409}
     done = [answer for answer in answers if answer.status_code == 200]
     assert len({answer.content for answer in done}) == 1
@@ -176,7 +176,7 @@ def test_a_request_that_is_sent_again_meanwhile_is_refused(beside, transactional
 
     def slow(*args):
         has_begun.set()
-        assert may_go_on.wait(30)
+        assert may_go_on.wait(180)
         return genuine(*args)
 
     monkeypatch.setattr(services, "put_product", slow)
@@ -189,10 +189,10 @@ def test_a_request_that_is_sent_again_meanwhile_is_refused(beside, transactional
         return client.put(f"{PRODUCTS}D-1/", {"name": "Dress"}, **KEY)
 
     first = beside(send)
-    assert has_begun.wait(30)
+    assert has_begun.wait(120)
     try:
         refused(send(), 409, "idempotency_key_in_use")
     finally:
         may_go_on.set()
-    assert first.result(30).status_code == 201
+    assert first.result(120).status_code == 201
     assert send()["Idempotency-Replayed"] == "true"

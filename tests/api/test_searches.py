@@ -502,7 +502,7 @@ def test_a_heavy_search_waits_no_longer_than_it_is_told(settings, stranger, db):
     start = time.monotonic()
     response = by_photo(stranger, photo(), wait=0.3)
     assert response.status_code == 202
-    assert 0.3 <= time.monotonic() - start < 5
+    assert 0.3 <= time.monotonic() - start < 9  # ten seconds, where it is told nothing
 
 
 @pytest.mark.django_db(transaction=True)
@@ -511,7 +511,7 @@ def test_a_request_waits_for_the_worker_and_gives_the_results(settings, stranger
     add_product("GREEN", "green")
     worker = threading.Thread(target=work_once)
     worker.start()
-    response = by_photo(stranger, photo("green"), wait=20)
+    response = by_photo(stranger, photo("green"), wait=30)
     worker.join()
     assert response.status_code == 201
     assert references(response) == ["GREEN"]
@@ -520,7 +520,7 @@ def test_a_request_waits_for_the_worker_and_gives_the_results(settings, stranger
 def work_once():
     """A worker that carries out one search, and has a connection of its own."""
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not (waiting := Run.objects.filter(kind="search", state="pending").first()):
             assert time.monotonic() < deadline
             time.sleep(0.02)

@@ -57,7 +57,9 @@ def ranked_plainly(products: dict[str, tuple[str, str, str]], text: str) -> list
 
 
 @settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.lists(st.tuples(TEXTS, TEXTS, TEXTS), min_size=1, max_size=6), TEXTS)
 def test_products_are_ranked_as_plain_python_would(db, details, text):

@@ -108,7 +108,7 @@ def test_a_failed_filling_is_started_anew(shop, capsys):
 
 # --- Killed in the middle --------------------------------------------------------------------
 
-SLOW = f"{HERE}:SlowEmbedder"
+HELD = f"{HERE}:HeldEmbedder"
 
 
 @pytest.mark.slow
@@ -120,24 +120,27 @@ def test_a_filling_that_is_killed_goes_on_where_it_was(open_shop, tmp_path):
             (folder / f"{colour}{seed}.png").write_bytes(photo(colour, seed=seed))
     assert shop.manage("ingest_folder", folder).returncode == 0
     total = shop.count("catalog_segment")
-    filling = shop.start("embed_catalogue", "--embedder", SLOW)
+    hold = shop.folder / "hold"
+    hold.touch()
+    filling = shop.start("embed_catalogue", "--embedder", HELD)
 
     def described() -> set[int]:
         return {
             row[0]
             for row in shop.query(
                 "SELECT v.id FROM similarity_embedding v JOIN similarity_embedder e "
-                "ON v.embedder_id = e.id WHERE e.name LIKE '%SlowEmbedder'"
+                "ON v.embedder_id = e.id WHERE e.name LIKE '%HeldEmbedder'"
             )
         }
 
     eventually(described)
     os.kill(filling.pid, signal.SIGKILL)
-    assert filling.wait(10) == -signal.SIGKILL
+    assert filling.wait(180) == -signal.SIGKILL
+    hold.unlink()
     before = described()
     assert 0 < len(before) < total
     assert "running" in {run["state"] for run in shop.runs() if run["kind"] == "fill"}
-    done: subprocess.CompletedProcess[str] = shop.manage("embed_catalogue", "--embedder", SLOW)
+    done: subprocess.CompletedProcess[str] = shop.manage("embed_catalogue", "--embedder", HELD)
     assert done.returncode == 0, done.stderr
     assert before < described(), "nothing was done twice"
     assert len(described()) == total

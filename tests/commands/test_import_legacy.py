@@ -409,14 +409,17 @@ def test_a_database_that_is_none_of_these_is_refused(old_shop, url, said):
 def test_an_import_that_is_killed_is_completed_by_the_next(old_shop, open_shop):
     count = 160
     fill(old_shop, crops=count)
-    shop = open_shop(RUN_LEASE_SECONDS=1)
+    shop = open_shop(RUN_LEASE_SECONDS=1, EMBEDDER="tests.pipeline.backends:HeldEmbedder")
+    hold = shop.folder / "hold"
+    hold.touch()
     process = shop.start("import_legacy", "mysql", old_shop.url)
     eventually(lambda: shop.count("similarity_embedding") > 0)
     os.killpg(process.pid, signal.SIGKILL)
-    assert process.wait(30) == -signal.SIGKILL
+    assert process.wait(180) == -signal.SIGKILL
     assert shop.count("similarity_embedding") < count
     eventually(lambda: not shop.processes())
     time.sleep(1)  # the lease of what nobody could give back
+    hold.unlink()
     done = shop.manage("import_legacy", "mysql", old_shop.url)
     assert done.returncode == 0, done.stderr
     assert {run["state"] for run in shop.runs()} == {"done"}

@@ -197,7 +197,7 @@ def test_an_ingest_that_is_ended_in_the_middle_is_completed_by_the_next(open_sho
     ingest = shop.start("ingest_folder", folder, DETECTOR=slow)
     eventually(lambda: shop.count("similarity_embedding") > 0)
     os.killpg(ingest.pid, number)
-    assert ingest.wait(30) != 0
+    assert ingest.wait(120) != 0
     assert shop.count("similarity_embedding") < 250
     eventually(lambda: not shop.processes())
     time.sleep(1)  # the lease of what nobody could give back

@@ -12,7 +12,7 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -330,7 +330,7 @@ def test_an_oversized_body_is_refused_by_its_content_length_alone(shop: Shop) ->
     shop.answers["/"] = dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 10001\r\n\r\n")
     started = time.monotonic()
     assert refusal(from_loopback, shop.url()) == "fetch_too_large"
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 8  # it drips for 10 s
 
 
 def test_an_oversized_chunked_body_is_refused(shop: Shop) -> None:
@@ -402,7 +402,7 @@ def test_a_server_that_drips_is_cut_off(shop: Shop, start: bytes) -> None:
     shop.answers["/"] = dripping(start)
     started = time.monotonic()
     assert refusal(from_loopback, shop.url(), seconds=0.4) == "fetch_timed_out"
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 8  # it drips for 10 s
 
 
 def test_a_server_that_says_nothing_is_cut_off() -> None:
@@ -425,7 +425,7 @@ def test_a_server_that_drips_its_handshake_is_cut_off() -> None:
         url = f"https://127.0.0.1:{server.getsockname()[1]}/"
         started = time.monotonic()
         assert refusal(from_loopback, url, seconds=0.4) == "fetch_timed_out"
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 8  # it drips for 10 s
 
 
 def test_redirects_share_one_deadline(shop: Shop) -> None:
@@ -438,14 +438,18 @@ def test_redirects_share_one_deadline(shop: Shop) -> None:
 
 
 def test_a_slow_resolver_is_not_waited_for() -> None:
+    may_answer = Event()
+
     def resolve(_host: str, _port: int) -> list[str]:
-        time.sleep(1)
+        may_answer.wait(60)
         return ["8.8.8.8"]
 
     started = time.monotonic()
     code = refusal(fetch, "http://shop.example/", max_bytes=10, seconds=0.1, resolve=resolve)
+    seconds = time.monotonic() - started
+    may_answer.set()
     assert code == "fetch_timed_out"
-    assert time.monotonic() - started < 0.8
+    assert seconds < 30
 
 
 # --- TLS ---

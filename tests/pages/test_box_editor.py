@@ -60,14 +60,15 @@ def drag(page, start, end):
 def push(page, *places, end="touchEnd"):
     """The same as `drag`, with a finger, by way of all the places."""
     client = page.context.new_cdp_session(page)
+    start, *further = [at(page, *place) for place in places]  # no pause while the finger is down
 
     def touch(kind, *points):
         points = [{"x": x, "y": y} for x, y in points]
         client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
-    touch("touchStart", at(page, *places[0]))
-    for place in places[1:]:
-        touch("touchMove", at(page, *place))
+    touch("touchStart", start)
+    for point in further:
+        touch("touchMove", point)
     touch(end)
 
 

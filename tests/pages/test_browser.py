@@ -93,6 +93,12 @@ def best(page) -> str:
     return page.locator(".found .card h3").first.inner_text()
 
 
+def follow(page, selector: str) -> None:
+    """Click what loads a page, and wait for that page."""
+    with page.expect_navigation():
+        page.click(selector)
+
+
 def hand_over(page, event: str, key: str, data: bytes) -> None:
     """Have the page told that a file was dropped or pasted."""
     page.evaluate(
@@ -596,27 +602,27 @@ def test_a_picture_is_shown_large_and_closed_by_keyboard(open_page, shop):
 def test_it_all_works_without_javascript(open_page, shop):
     page = open_page(java_script_enabled=False)
     choose(page, half_red_half_blue())
-    page.click(".intake button:visible")
+    follow(page, ".intake button:visible")
     page.locator(".found .card").nth(2).wait_for()
     assert page.locator(".found .card").count() == 3
-    page.click("#part-2")
+    follow(page, "#part-2")
     assert page.locator("#part-2").get_attribute("aria-pressed") == "true"
     assert page.locator(".found .card h3").first.inner_text() == "blue thing"
     page.click("#open-colour")
     page.check("#filter-colour-green")
-    page.click("#apply-colour")
+    follow(page, "#apply-colour")
     assert page.is_checked("#filter-colour-green")
     assert page.locator(".found .card h3").all_inner_texts() == ["green thing"]
-    page.click("#drop-1")
+    follow(page, "#drop-1")
     page.select_option("#sort", "new")
-    page.click("#sort-apply")
+    follow(page, "#sort-apply")
     assert page.locator(".found .card h3").all_inner_texts() == [
         "blue thing",
         "green thing",
         "red thing",
     ]
     page.goto(f"{page.url}&show=2")
-    page.click("#more")
+    follow(page, "#more")
     assert page.locator(".found .card").count() == 3
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,13 @@ from catalog.models import Product
 from shop.models import ShopperEvent
 from tests.conftest import restore_roles
 from tests.loopback import serving
-from tests.pages.test_browser import browser, complaints, playwright, pytestmark  # noqa: F401
+from tests.pages.test_browser import (  # noqa: F401  (fixtures)
+    PATIENCE,
+    browser,
+    complaints,
+    playwright,
+    pytestmark,
+)
 from tests.shop import add_product
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples" / "similar-items.html"
@@ -70,6 +78,8 @@ def visit(browser, site, key, elsewhere, complaints):  # noqa: F811
         page = contexts[-1].new_page()
         page.on("console", lambda said: said.type == "error" and complaints.append(said.text))
         page.add_init_script(before)
+        page.answers = []
+        page.on("response", lambda answer: is_about_events(answer) and page.answers.append(answer))
         page.goto(elsewhere.show("/", text.replace("fsk_your-key", key).encode()))
         return page
 
@@ -168,37 +178,50 @@ def test_a_key_that_is_no_good_leaves_the_page_as_it_is(visit, allowed):
     assert "A page of another site" in page.content()
 
 
-def told(page, act) -> list[dict]:
-    """The events that the page tells of, and the shop notes, once something is done."""
-    with page.expect_response(is_about_events) as answer:
-        act()
-    sent = json.loads(answer.value.request.post_data)["events"]
-    assert answer.value.json() == {"recorded": len(sent), "known": 0, "refused": []}
-    return sent
-
-
 def is_about_events(response) -> bool:
     return response.url.endswith("/api/v1/events/") and response.request.method == "POST"
+
+
+def told(page, **about) -> dict:
+    """The one event of that kind that the page tells of, once the shop has noted it."""
+    deadline = time.monotonic() + PATIENCE / 1000
+    while not (found := [event for event in noted(page) if about.items() <= event.items()]):
+        assert time.monotonic() < deadline, about
+        page.wait_for_timeout(50)
+    [event] = found
+    return event
+
+
+def noted(page) -> list[dict]:
+    """All events that the page has told of, and the shop noted."""
+    events = []
+    for answer in page.answers:
+        sent = json.loads(answer.request.post_data)["events"]
+        assert answer.json() == {"recorded": len(sent), "known": 0, "refused": []}
+        events += sent
+    return events
+
+
+def product_of(link) -> str:
+    return f"DEMO-000{link.get_attribute('href')[-1]}"
 
 
 def test_what_comes_into_sight_and_is_opened_is_told_to_the_shop(visit, allowed, complaints):  # noqa: F811
     page = visit()
     playwright.expect(items(page, 0)).to_have_count(5)
-    with page.expect_response(is_about_events) as answer:
-        items(page, 0).first.scroll_into_view_if_needed()
-    assert answer.value.json()["refused"] == []
+    beside = page.locator("similar-items").first.get_attribute("product")
+    first, second = (items(page, 0).nth(number).locator("a") for number in range(2))
+    first.scroll_into_view_if_needed()
+    told(page, kind="impression", product=product_of(first), beside=beside)
     shown = ShopperEvent.objects.filter(kind="impression", position=0)
-    first = items(page, 0).first.locator("a")
-    reference = f"DEMO-000{first.get_attribute('href')[-1]}"
-    assert reference in shown.values_list("product__reference", flat=True)
+    assert product_of(first) in shown.values_list("product__reference", flat=True)
     page.route("https://shop.example/**", lambda route: route.fulfill(body="the product"))
-    second = items(page, 0).nth(1).locator("a")
-    sent = told(page, lambda: second.click(modifiers=["Control"]))
-    [click] = [event for event in sent if event["kind"] == "click"]
-    assert click["product"] == f"DEMO-000{second.get_attribute('href')[-1]}"
+    second.click(modifiers=["Control"])
+    assert told(page, kind="click")["product"] == product_of(second)
     row = ShopperEvent.objects.get(kind="click")
     assert (row.position, row.person, row.search) == (1, None, None)
-    assert row.beside.reference == page.locator("similar-items").first.get_attribute("product")
+    assert row.beside.reference == beside
+    told(page, kind="impression", product=product_of(second), beside=beside)
     seen = ShopperEvent.objects.get(kind="impression", product=row.product, beside=row.beside)
     assert row.answer == seen.answer is not None
     assert complaints == []
@@ -208,16 +231,15 @@ def test_what_is_seen_again_is_told_once(visit, allowed):
     page = visit()
     playwright.expect(items(page, 1)).to_have_count(3)
     element = page.locator("similar-items").nth(1)
-    with page.expect_response(is_about_events):
-        items(page, 1).last.scroll_into_view_if_needed()
-    page.wait_for_timeout(PAUSE)
-    before = ShopperEvent.objects.count()
-    assert before
+    items(page, 1).last.scroll_into_view_if_needed()
+    for link in items(page, 1).locator("a").all():
+        told(page, kind="impression", product=product_of(link), beside="DEMO-0002")
     with page.expect_response("**/products/DEMO-0002/similar/**"):
         element.evaluate("(one) => one.setAttribute('heading', 'Once more')")
     playwright.expect(element.locator("h2")).to_have_text("Once more")
     page.wait_for_timeout(PAUSE)
-    assert ShopperEvent.objects.count() == before
+    rows = ShopperEvent.objects.values_list("kind", "product", "position", "beside")
+    assert max(Counter(rows).values()) == 1
 
 
 PAUSE = 2500

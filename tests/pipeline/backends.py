@@ -22,7 +22,10 @@ HERE = "tests.pipeline.backends"
 
 
 class SlowDetector(WholeImageDetector):
-    """Takes its time, as a large model does, and notes in which process it was loaded."""
+    """Takes its time, as a large model does, and as long as there is a file `hold`.
+
+    Where it has first come to an end, it notes in which process it was loaded.
+    """
 
     light: ClassVar[bool] = False
 
@@ -31,9 +34,15 @@ class SlowDetector(WholeImageDetector):
         self._model = Lazy(_note_loading)
 
     def detect(self, image: Image) -> list[Detection]:
-        self._model.get()
         time.sleep(self.seconds)
+        _wait_while_held()
+        self._model.get()
         return super().detect(image)
+
+
+def _wait_while_held() -> None:
+    while (Path(os.environ["DATA_DIR"]) / "hold").exists():
+        time.sleep(0.05)
 
 
 def _note_loading() -> None:
@@ -58,7 +67,7 @@ class GatedDetector(WholeImageDetector):
 
     def detect(self, image: Image) -> list[Detection]:
         self.has_begun.set()
-        assert self.may_go_on.wait(30), "Nobody let the detector go on."
+        assert self.may_go_on.wait(180), "Nobody let the detector go on."
         return super().detect(image)
 
 
@@ -128,7 +137,7 @@ class SlowIndex(ExactIndex):
     """Takes long to build, as a large one does."""
 
     def build(self, keys: Keys, vectors: Vectors, into: Path) -> IndexInfo:
-        time.sleep(2.5)
+        time.sleep(8)
         return super().build(keys, vectors, into)
 
 
@@ -143,11 +152,12 @@ class DeadlyDetector(WholeImageDetector):
         return super().detect(image)
 
 
-class SlowEmbedder(ThumbnailEmbedder):
-    """Takes its time over each picture, as a large model does."""
-
-    light: ClassVar[bool] = False
+class HeldEmbedder(ThumbnailEmbedder):
+    """Describes what any process first asks of it, and all else once there is no file `hold`."""
 
     def embed(self, crops: Sequence[Image]) -> Vectors:
-        time.sleep(0.1 * len(crops))
+        try:
+            (Path(os.environ["DATA_DIR"]) / "begun").touch(exist_ok=False)
+        except FileExistsError:
+            _wait_while_held()
         return super().embed(crops)

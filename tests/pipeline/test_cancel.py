@@ -27,11 +27,11 @@ def stored_files() -> list[Path]:
 def cancelled_midway(gate, beside, pk) -> Run:
     """A run that somebody cancels while a worker is at its detection."""
     work = beside(pipeline.execute, pk)
-    assert gate.has_begun.wait(20)
+    assert gate.has_begun.wait(120)
     services.cancel(Run.objects.get(pk=pk))
     assert Run.objects.get(pk=pk).state == Run.State.RUNNING
     gate.may_go_on.set()
-    work.result(30)
+    work.result(120)
     return Run.objects.get(pk=pk)
 
 
@@ -69,11 +69,11 @@ def test_an_upload_under_way_stops_at_its_next_checkpoint_and_leaves_nothing(bes
 def test_a_run_under_way_can_be_cancelled_twice(beside, gate):
     upload = upload_of()
     work = beside(pipeline.execute, upload.run.pk)
-    assert gate.has_begun.wait(20)
+    assert gate.has_begun.wait(120)
     services.cancel(upload.run)
     services.cancel(upload.run)
     gate.may_go_on.set()
-    work.result(30)
+    work.result(120)
     assert Run.objects.get(pk=upload.run.pk).state == Run.State.CANCELLED
 
 
@@ -84,10 +84,10 @@ def test_cancelling_one_of_a_batch_leaves_the_others_alone(beside, gate):
         pipeline.describe_all(pipeline.claim([upload.run.pk for upload in uploads]))
 
     batch = beside(work)
-    assert gate.has_begun.wait(20)
+    assert gate.has_begun.wait(120)
     services.cancel(uploads[1].run)
     gate.may_go_on.set()
-    batch.result(30)
+    batch.result(120)
     states = [Run.objects.get(pk=upload.run.pk).state for upload in uploads]
     assert states == [Run.State.DONE, Run.State.CANCELLED, Run.State.DONE]
     assert OriginalImage.objects.count() == Segment.objects.count() == len(stored_files()) == 2

@@ -396,7 +396,7 @@ def test_searches_go_on_while_the_index_is_rebuilt(beside, embedder):
     searchers = [beside(search_on) for _ in range(3)]
     names = {indexing.rebuild(embedder).name for _ in range(6)}
     is_over.set()
-    assert all(searcher.result(60) > 0 for searcher in searchers)
+    assert all(searcher.result(120) > 0 for searcher in searchers)
     assert len(names) == 6
     assert indexing.status(embedder).serving in names
 
@@ -439,14 +439,14 @@ def test_a_second_builder_is_told_of_the_first(beside, embedder):
 
     def hold(_: float) -> None:
         is_building.set()
-        assert may_go_on.wait(20)
+        assert may_go_on.wait(180)
 
     first = beside(lambda: indexing.rebuild(embedder, on_progress=hold))
-    assert is_building.wait(20)
+    assert is_building.wait(120)
     with pytest.raises(BuildInProgress):
         indexing.rebuild(embedder)
     may_go_on.set()
-    assert indexing.is_serving(first.result(30))
+    assert indexing.is_serving(first.result(120))
     assert IndexBuild.objects.count() == 1
 
 

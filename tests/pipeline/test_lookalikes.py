@@ -78,11 +78,11 @@ def test_doubles_that_are_added_at_once_are_flagged(beside):
     start = threading.Barrier(2)
 
     def add(data: bytes) -> None:
-        start.wait(20)
+        start.wait(120)
         add_photo(data)
 
     for answer in [beside(add, data) for data in (encoded(drawing()), poor_jpeg(drawing()))]:
-        answer.result(60)
+        answer.result(120)
     assert pair().decision == Decision.OPEN
 
 
@@ -199,12 +199,12 @@ def test_two_who_merge_at_once_leave_one_picture(beside):
     start = threading.Barrier(2)
 
     def decide(keep):
-        start.wait(20)
+        start.wait(120)
         try:
             return merge(both, keep, None)
         except CannotDecide:
             return None
 
-    kept = [work.result(60) for work in [beside(decide, k) for k in (both.earlier, both.later)]]
+    kept = [work.result(120) for work in [beside(decide, k) for k in (both.earlier, both.later)]]
     assert kept.count(None) == 1
     assert OriginalImage.objects.count() == 1

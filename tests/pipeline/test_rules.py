@@ -205,7 +205,7 @@ FILTERS = st.sampled_from([{}, {"brand": ["a"]}, {"category": ["coats"]}, {"colo
 @effort(
     deadline=None,
     max_examples=40,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(said=SAID, limit=st.integers(1, 12), by=SEARCHES, filters=FILTERS)
 def test_whatever_the_rules_an_answer_keeps_its_promises(shop, said, limit, by, filters):

@@ -40,11 +40,11 @@ def test_a_run_that_many_claim_at_once_is_one_claimant_s(beside):
     start = threading.Barrier(8)
 
     def claim_all():
-        start.wait(20)
+        start.wait(120)
         return [run.pk for run in runs for run in pipeline.claim([run.pk])]
 
     claims = [beside(claim_all) for _ in range(8)]
-    won = [pk for claim in claims for pk in claim.result(60)]
+    won = [pk for claim in claims for pk in claim.result(120)]
     assert sorted(won) == sorted(run.pk for run in runs)
     assert set(Run.objects.values_list("attempts", flat=True)) == {1}
 
@@ -54,11 +54,11 @@ def test_batches_that_overlap_share_no_run(beside):
     start = threading.Barrier(4)
 
     def claim_batch(first):
-        start.wait(20)
+        start.wait(120)
         return [run.pk for run in pipeline.claim(runs[first : first + 14])]
 
     claims = [beside(claim_batch, first) for first in (0, 2, 4, 6)]
-    won = [pk for claim in claims for pk in claim.result(60)]
+    won = [pk for claim in claims for pk in claim.result(120)]
     assert len(won) == len(set(won)) == 20
 
 
@@ -210,16 +210,16 @@ def test_of_finishing_and_cancelling_at_once_one_wins(beside, first):
     start = threading.Barrier(2)
 
     def finish():
-        start.wait(20)
+        start.wait(120)
         return bool(Run.objects.finish([run]))
 
     def cancel():
-        start.wait(20)
+        start.wait(120)
         return Run.objects.cancel(run.pk)
 
     order = [finish, cancel] if first == "finish" else [cancel, finish]
     answers = {action.__name__: beside(action) for action in order}
-    has_finished, has_cancelled = (answers[name].result(60) for name in ("finish", "cancel"))
+    has_finished, has_cancelled = (answers[name].result(120) for name in ("finish", "cancel"))
     assert has_finished != has_cancelled
     assert state(run) == (Run.State.DONE if has_finished else Run.State.RUNNING)
 
@@ -275,7 +275,7 @@ def test_of_two_who_run_it_again_at_once_one_does(beside):
     start = threading.Barrier(2)
 
     def again():
-        start.wait(20)
+        start.wait(120)
         try:
             services.run_again(Run.objects.get(pk=run.pk))
         except NotRepeatable:
@@ -283,7 +283,7 @@ def test_of_two_who_run_it_again_at_once_one_does(beside):
         return True
 
     tries = [beside(again) for _ in range(2)]
-    assert sorted(attempt.result(60) for attempt in tries) == [False, True]
+    assert sorted(attempt.result(120) for attempt in tries) == [False, True]
 
 
 def test_bytes_that_are_sent_again_give_a_failed_run_another_chance(db, settings):

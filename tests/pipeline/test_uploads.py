@@ -169,10 +169,10 @@ def test_a_picture_that_cannot_be_embedded_fails_alone(db, settings):
 def test_a_picture_that_is_deleted_meanwhile_fails_alone(beside, gate):
     uploads = uploads_of("red", "green", "blue")
     work = beside(described, uploads)
-    assert gate.has_begun.wait(20)
+    assert gate.has_begun.wait(120)
     OriginalImage.objects.get(pk=uploads[1].image.pk).delete()
     gate.may_go_on.set()
-    assert [state for state, _ in work.result(30)] == ["done", "failed", "done"]
+    assert [state for state, _ in work.result(120)] == ["done", "failed", "done"]
     assert Segment.objects.count() == Embedding.objects.count() == 2
 
 
@@ -198,10 +198,10 @@ def test_the_same_photo_twice_at_once_is_one_image(beside):
     start = threading.Barrier(6)
 
     def upload():
-        start.wait(20)
+        start.wait(120)
         return services.start_upload(taken)
 
-    uploads = [answer.result(60) for answer in [beside(upload) for _ in range(6)]]
+    uploads = [answer.result(120) for answer in [beside(upload) for _ in range(6)]]
     assert OriginalImage.objects.count() == Run.objects.count() == 1
     assert sorted(upload.is_new for upload in uploads) == [False] * 5 + [True]
     assert {upload.run.pk for upload in uploads} == {Run.objects.get().pk}
@@ -269,20 +269,20 @@ def test_ids_of_vectors_grow_in_the_order_of_commits(beside):
         with transaction.atomic():
             pipeline.add_embeddings(embedder, [first], vector)
             has_written.set()
-            assert may_commit.wait(20)
+            assert may_commit.wait(180)
 
     def write():
         with transaction.atomic():
             pipeline.add_embeddings(embedder, [second], vector)
 
     slow = beside(write_and_wait)
-    assert has_written.wait(20)
+    assert has_written.wait(120)
     fast = beside(write)
     time.sleep(1)
     assert not fast.done(), "the second waits for the first"
     may_commit.set()
     for writer in (slow, fast):
-        writer.result(30)
+        writer.result(120)
     assert first.embeddings.get().pk < second.embeddings.get().pk
 
 

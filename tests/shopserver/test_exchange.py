@@ -408,7 +408,7 @@ SHOWN = st.fixed_dictionaries(
 @effort(
     deadline=None,
     max_examples=25,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(products=st.lists(SHOWN, min_size=1, max_size=3))
 def test_an_exported_file_brings_the_very_same_back(kind, products):
