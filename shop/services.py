@@ -14,7 +14,7 @@ from django.db.models import Count
 
 from accounts.models import User
 from catalog.models import OriginalImage, Product
-from catalog.services import NewImage, Picture, keep_files, save_product
+from catalog.services import NewImage, Picture, keeping_files, save_product
 from shop import webhooks
 from shop.models import Event, Import, ImportedPicture
 from similarity import services as similarity
@@ -67,12 +67,11 @@ def put_product(
     that are known stay as they are described. Raises ValidationError, OtherProduct, UrlsOff; it
     changes nothing then.
     """
-    taken_in = _new_images(pictures or ())
-    keep_files(taken_in)
-    try:
-        return _put(reference, details, pictures, asked_by)
-    except IntegrityError:  # somebody else added the product, or the same bytes, meanwhile
-        return _put(reference, details, pictures, asked_by)
+    with keeping_files(_new_images(pictures or ())):
+        try:
+            return _put(reference, details, pictures, asked_by)
+        except IntegrityError:  # somebody else added the product, or the same bytes, meanwhile
+            return _put(reference, details, pictures, asked_by)
 
 
 @transaction.atomic

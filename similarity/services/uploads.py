@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts import audit
 from accounts.models import User
 from catalog.models import OriginalImage, Product
-from catalog.services import NewImage, Picture, add_images, keep_files
+from catalog.services import NewImage, Picture, add_images, keeping_files
 from similarity import backends, intake, pipeline, serving
 from similarity.errors import IdTaken, NotRepeatable
 from similarity.models import Run
@@ -84,10 +84,10 @@ def start_uploads(
     runs to the caller; `pks` are ids for new ones. `cut_out_by` names the detector whose crops the
     pictures are: each is one garment then, and none is looked for.
     """
-    keep_files(new)
-    return add_uploads(
-        new, source=source, owner=owner, queued=queued, pks=pks, cut_out_by=cut_out_by
-    )
+    with keeping_files(new):
+        return add_uploads(
+            new, source=source, owner=owner, queued=queued, pks=pks, cut_out_by=cut_out_by
+        )
 
 
 def add_uploads(

@@ -8,6 +8,7 @@ import zipfile
 from decimal import Decimal
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import OperationalError
 from django_q.brokers import get_broker
@@ -23,6 +24,7 @@ from shop.archives import BadArchive
 from shop.models import ImportJob
 from shop.sheets import BadSheet
 from similarity import services as similarity
+from tests.api import stored_files
 from tests.pictures import photo
 from tests.shop import add_photo, add_product
 
@@ -261,6 +263,29 @@ def test_pictures_come_from_the_archive_and_are_known_again():
     turned = taken_in(sheet({**row, "images": "two.jpg"}), archive=zipped(**pictures))
     assert counts(turned) == {"changed": 1}
     assert [image.source_name for image in product.images.all()] == ["two.jpg"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_picture_that_one_row_gives_up_and_another_takes_keeps_a_file():
+    pictures = {"one.jpg": photo("red"), "two.jpg": photo("blue")}
+    first, second = ({"reference": name, "name": "Dress"} for name in ("D-1", "D-2"))
+    taken_in(sheet({**first, "images": "one.jpg"}), archive=zipped(**pictures))
+    moved = sheet({**first, "images": "two.jpg"}, {**second, "images": "one.jpg"})
+    assert counts(taken_in(moved, archive=zipped(**pictures))) == {"changed": 1, "created": 1}
+    images = OriginalImage.objects.all()
+    assert {image.product.reference: image.source_name for image in images} == {
+        "D-1": "two.jpg",
+        "D-2": "one.jpg",
+    }
+    stored = [name for name in stored_files() if name.startswith("originals/")]
+    assert stored == sorted(image.file.name for image in images)
+
+
+def test_pictures_of_a_row_that_is_refused_leave_no_file():
+    picture = similarity.take_in(photo("red"))
+    with pytest.raises(ValidationError):
+        services.put_product("D-1", {"name": ""}, [services.Listed(picture=picture)])
+    assert stored_files() == []
 
 
 def test_pictures_that_are_not_there_or_not_taken_are_a_rows_problem(settings):
