@@ -165,6 +165,7 @@ def _replace_pictures(
         if item.url and item.identity not in kept:
             under_way = fetching.get((item.url, place))
             runs.append(under_way or similarity.start_fetch(product, item.url, place, asked_by))
+    _void_fetches(product, runs)
     sent = similarity.add_uploads(_new_images(listed, product), owner=asked_by)
     kept |= {upload.image.sha256: upload.image for upload in sent}
     for identity, image in kept.items():
@@ -194,6 +195,12 @@ def _drop(product: Product, images: Sequence[int]) -> None:
 
 def _fetching(product: Product) -> Any:
     return Run.objects.under_way(Run.Kind.UPLOAD).filter(product=product, image=None)
+
+
+def _void_fetches(product: Product, but: Sequence[Run]) -> None:
+    """Let all fetches but these be no product's: run again, they would bring back old pictures."""
+    fetches = Run.objects.filter(kind=Run.Kind.UPLOAD, product=product, image=None)
+    fetches.exclude(pk__in=[run.pk for run in but]).update(product=None)
 
 
 def _cancel(runs: Any) -> None:

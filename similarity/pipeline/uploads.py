@@ -139,7 +139,8 @@ def fetch(run: Run) -> OriginalImage:
             raise OtherProduct(f"It is a picture of {image.product}, and stays it.")
         image.source_url, image.position = url, position
         OriginalImage.objects.filter(pk=image.pk).update(source_url=url, position=position)
-        Run.objects.filter(pk=run.pk).update(image=image)
+        if not Run.objects.filter(pk=run.pk, product=run.product).update(image=image):
+            raise Refused("Other pictures of the product have been put.")
     if image.status == OriginalImage.Status.READY:
         raise Described
     return image

@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import Permission
 
 from catalog.models import OriginalImage, Product
-from similarity import services, tasks
+from similarity import backends, pipeline, services, tasks
 from similarity.models import Embedding, Run
 from tests.api import references, refused, stored_files, traces
 from tests.pictures import as_base64, as_file, photo
@@ -208,6 +208,48 @@ def test_an_address_without_a_picture_fails_alone(merchandiser, open_web, page, 
     assert retried.status_code == 202
     work()
     assert len(shown(merchandiser)) == 2
+
+
+@pytest.mark.parametrize("ended", ["failed", "cancelled", "described"])
+def test_a_picture_that_is_no_longer_listed_is_not_brought_back(
+    merchandiser, open_web, settings, ended
+):
+    """Whether it could not be fetched, was not to be, or could not be described."""
+    old, new = open_web.show("/old.png", b"no picture"), open_web.show("/new.png", RED)
+    put(merchandiser, images=[old, new])
+    if ended == "cancelled":
+        services.cancel(Run.objects.get(options__url=old))
+    if ended == "described":
+        open_web.show("/old.png", GREEN)
+        settings.DETECTOR = "tests.pipeline.backends:FailingDetector"
+        backends.forget()
+    work()
+    settings.DETECTOR = "whole_image"
+    backends.forget()
+    open_web.show("/old.png", GREEN)
+    put(merchandiser, images=[new])
+    services.run_failed_again()
+    retried = merchandiser.post(f"/api/v1/uploads/{Run.objects.get(options__url=old).pk}/retry/")
+    refused(retried, 409, "not_repeatable")
+    work()
+    assert [image.source_url for image in OriginalImage.objects.all()] == [new]
+
+
+def test_a_picture_that_is_run_again_while_it_is_taken_off_the_list_does_not_come_back(
+    merchandiser, open_web, monkeypatch
+):
+    url = open_web.show("/old.png", b"no picture")
+    put(merchandiser, images=[url])
+    work()
+    open_web.show("/old.png", GREEN)
+    [run] = Run.objects.all()
+    services.run_again(run)
+    claimed = pipeline.claim([run.pk])
+    Run.objects.filter(pk=run.pk).update(product=None)  # a PUT that has not seen it under way
+    pipeline.describe_all(claimed)
+    run.refresh_from_db()
+    assert (run.state, run.error_code) == ("failed", "refused")
+    assert not OriginalImage.objects.exists()
 
 
 def test_an_address_whose_picture_is_another_product_s_fails(merchandiser, open_web):
