@@ -232,6 +232,13 @@ def test_a_sheet_that_breaks_off_in_other_signs_fails_and_says_so():
     assert "UTF-8" in job.problem
 
 
+def test_a_sheet_with_nul_characters_fails_and_says_so():
+    data = b"reference,name\n" + b"D-1,Dress\n" * 5000 + b"D-2,Co\0at\n"
+    job = looked_through(SimpleUploadedFile("a.csv", data))
+    assert (job.state, job.position) == ("failed", 0)
+    assert "Row 5002 holds a NUL character" in job.problem
+
+
 def test_a_book_of_a_spreadsheet_is_read_with_its_numbers():
     job = taken_in(book(["reference", "name", "price"], [1001, "Dress", 19.9], ["=1+1", "x", None]))
     assert job.total == 2
@@ -397,6 +404,27 @@ def test_only_what_was_looked_through_is_taken_in():
     exchange.cancel(job)
     assert job.state == "new"
     assert done(job).state == "new"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("gone", ["while it is looked for", "while another photo is taken in"])
+def test_photos_of_a_product_that_is_deleted_meanwhile_are_refused(monkeypatch, gone):
+    for name in ("D-1", "D-2"):
+        save_product(name, name="Dress")
+    job = looked_through(zipped(**{"D-1.png": photo("red"), "D-2.png": photo("blue")}), photos=True)
+    exchange.take_in(job)
+    where = (exchange, "products_called") if "looked" in gone else (exchange.intake, "take_in")
+    before = getattr(*where)
+
+    def deletes(*given):
+        done = before(*given)
+        Product.objects.filter(reference="D-2").delete()
+        return done
+
+    monkeypatch.setattr(*where, deletes)
+    assert (done(job).state, counts(job)) == ("done", {"pictures": 1, "refused": 1})
+    assert OriginalImage.objects.get().product.reference == "D-1"
+    assert len(stored_files()) == 2  # the archive, and one picture
 
 
 # --- There and back -------------------------------------------------------------------------
