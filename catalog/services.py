@@ -138,8 +138,7 @@ def add_images(
         if not set(images) & set(fresh):
             raise
         return add_images(new, source=source, owner=owner)
-    for item in new:
-        _join(images[item.picture.sha256], item.product)
+    _join([(images[item.picture.sha256], item.product) for item in new])
     found = [images[item.picture.sha256] for item in new]
     return [(image, fresh.pop(image.sha256, None) is not None) for image in found]
 
@@ -171,11 +170,22 @@ def _row(new: NewImage, **attributes: Any) -> OriginalImage:
     return image
 
 
-def _join(image: OriginalImage, product: Product | None) -> None:
-    if product is not None and image.product_id is None:
-        image.product = product
-        _give_positions([image])
-        image.save(update_fields=["product", "position"])
+def _join(given: Sequence[tuple[OriginalImage, Product | None]]) -> None:
+    """Give images that are nobody's to products; what somebody else has taken stays theirs."""
+    pairs = [(image, product) for image, product in given if product and image.product_id is None]
+    if not pairs:
+        return
+    # In one order for all, as above. Whoever comes second sees what the first has done.
+    rows = OriginalImage.objects.filter(pk__in=[image.pk for image, _ in pairs]).order_by("pk")
+    owners: dict[int, int | None] = dict(rows.select_for_update().values_list("pk", "product"))
+    for image, product in pairs:
+        if owners.get(image.pk) is None:
+            image.product = product
+            _give_positions([image])
+            image.save(update_fields=["product", "position"])
+            owners[image.pk] = image.product_id
+        else:
+            image.product_id = owners[image.pk]
 
 
 def _give_positions(images: Sequence[OriginalImage]) -> None:

@@ -166,8 +166,11 @@ def _replace_pictures(
             under_way = fetching.get((item.url, place))
             runs.append(under_way or similarity.start_fetch(product, item.url, place, asked_by))
     _void_fetches(product, runs)
-    sent = similarity.add_uploads(_new_images(listed, product), owner=asked_by)
-    kept |= {upload.image.sha256: upload.image for upload in sent}
+    new = _new_images(listed, product)
+    for sent, upload in zip(new, similarity.add_uploads(new, owner=asked_by), strict=True):
+        if upload.image.product_id != product.pk:  # somebody else was faster
+            raise _of_another(upload.image)
+        kept[sent.picture.sha256] = upload.image
     for identity, image in kept.items():
         if image.position != places[identity]:
             OriginalImage.objects.filter(pk=image.pk).update(position=places[identity])
@@ -180,10 +183,12 @@ def _refuse_those_of_others(product: Product, listed: Sequence[Listed]) -> None:
     digests = [item.picture.sha256 for item in listed if item.picture is not None]
     others = OriginalImage.objects.filter(sha256__in=digests).exclude(product=product)
     if image := others.exclude(product=None).select_related("product").first():
-        assert image.product is not None
-        raise OtherProduct(
-            f"The picture {image.identifier} is of the product {image.product.reference}."
-        )
+        raise _of_another(image)
+
+
+def _of_another(image: OriginalImage) -> OtherProduct:
+    reference = "" if image.product is None else image.product.reference
+    return OtherProduct(f"The picture {image.identifier} is of the product {reference}.")
 
 
 def _drop(product: Product, images: Sequence[int]) -> None:

@@ -1,12 +1,18 @@
 """PUT /api/v1/products/{reference}/ with pictures, as a shop's server puts its products."""
 
+import threading
+from contextlib import suppress
+
 import pytest
 from django.contrib.auth.models import Permission
 
-from catalog.models import OriginalImage, Product
+from catalog.lookalikes import merge
+from catalog.models import Lookalike, OriginalImage, Product
+from shop import services as shop
 from similarity import backends, pipeline, services, tasks
 from similarity.models import Embedding, Run
 from tests.api import references, refused, stored_files, traces
+from tests.conftest import client_of
 from tests.pictures import as_base64, as_file, photo
 from tests.shop import add_product
 
@@ -122,6 +128,45 @@ def test_a_picture_of_another_product_stays_that_product_s(merchandiser):
     add_product("D-2", "red")
     refused(put(merchandiser, images=[as_base64(photo("red"))]), 409, "image_of_other_product")
     assert Product.objects.get().reference == "D-2"
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_of_two_products_put_at_once_with_one_picture_one_has_it(
+    merchandiser, beside, monkeypatch, is_known
+):
+    if is_known:
+        services.start_upload(services.take_in(RED), queued=False)
+    refuse = shop._refuse_those_of_others
+    both_have_looked = threading.Barrier(2)
+
+    def look_together(*given):
+        refuse(*given)
+        with suppress(threading.BrokenBarrierError):  # where the database lets one in at a time
+            both_have_looked.wait(3)
+
+    def put_as(name: str) -> int:
+        body = {"name": "Dress", "images": [as_base64(RED)]}
+        return client_of(merchandiser.user).put(f"/api/v1/products/{name}/", body).status_code
+
+    monkeypatch.setattr(shop, "_refuse_those_of_others", look_together)
+    answers = {name: beside(put_as, name) for name in ("D-1", "D-2")}
+    statuses = {name: answer.result(30) for name, answer in answers.items()}
+    assert sorted(statuses.values()) == [201, 409]
+    product = OriginalImage.objects.get().product
+    assert statuses[product.reference] == 201
+    assert Product.objects.get() == product
+    assert stored_files() == [OriginalImage.objects.get().file.name]
+
+
+def test_bytes_that_were_merged_into_a_picture_of_nobody_s_give_that_picture(merchandiser):
+    kept, other = (
+        services.start_upload(services.take_in(data), queued=False).image for data in (RED, GREEN)
+    )
+    work()
+    pair = Lookalike.objects.create(earlier=kept, later=other, distance=1, similarity=1)
+    merge(pair, kept, None)
+    assert put(merchandiser, images=[as_base64(BLUE), as_base64(GREEN)]).status_code == 201
+    assert shown(merchandiser)[1] == (kept.pk, "ready")
 
 
 def test_too_many_pictures_are_refused(merchandiser, settings):
