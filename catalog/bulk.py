@@ -66,6 +66,8 @@ def edit(keys: Iterable[int], change: Change) -> int:
 def _apply(product: Product, change: Change) -> None:
     for name, value in change.fields.items():
         setattr(product, name, value)
+    if "category" in change.fields:
+        product.category_predicted = False
     if change.percent and product.price is not None:
         price = product.price * (1 + change.percent / 100)
         product.price = price.quantize(CENT, ROUND_HALF_UP)

@@ -175,9 +175,13 @@ class FormerReference(models.Model):
         return self.reference
 
 
-def original_path(image: OriginalImage, filename: str) -> str:
-    """Where a picture is stored: by its identifier, never by a name that somebody sent."""
-    return f"originals/{image.sha256[:2]}/{image.identifier}.jpg"
+def original_path(image: OriginalImage, token: str) -> str:
+    """Where a picture is stored: by its identifier, never by a name that somebody sent.
+
+    A random token makes it the place of this row alone. What is deleted takes its file along when
+    that is committed; the same bytes may have come in again by then, and lie elsewhere.
+    """
+    return f"originals/{image.sha256[:2]}/{image.identifier}-{token}.jpg"
 
 
 class OriginalImage(models.Model):

@@ -19,7 +19,7 @@ IN_MEMORY = 2**20
 class ObjectStorage(S3Storage):  # type: ignore[misc]  # the library has no types
     """As S3 stores them: whole or not at all, and read from any machine.
 
-    Stored names follow from the content or are random, so a name that is taken is written again.
+    Stored names are random, or follow from such a name: one that is taken is written again.
     Nobody but us reads them: pictures are shown by our own addresses, with their permissions.
     """
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from typing import Any, TypeVar
 
 from django.core.files.base import ContentFile
-from django.db import IntegrityError, transaction
+from django.core.files.storage import default_storage
+from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import Max
 from django.utils.text import slugify
 
@@ -40,6 +44,8 @@ class Picture:
     jpeg: bytes
     width: int
     height: int
+    token: str = field(default_factory=partial(secrets.token_hex, 4), compare=False)
+    """In its file's name: the file is no other's, be it of the same bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +70,44 @@ class NewImage:
     product: Product | None = None
 
 
-def keep_files(new: Sequence[NewImage]) -> None:
-    """Write the files of pictures that the catalogue does not know.
+@contextmanager
+def keeping_files(new: Sequence[NewImage]) -> Iterator[None]:
+    """Have the files of pictures that the catalogue does not know written, around the transaction
+    that adds the images: others wait for that one.
 
-    A file's name follows from its bytes, so two who write it write the same. To be done before
-    the transaction that adds the images: others wait for that one.
+    What no image needs in the end is deleted: somebody may have added the same bytes meanwhile,
+    or the transaction was undone.
     """
     known = _known(new)
+    lacking = {digest: item for digest, item in _by_digest(new).items() if digest not in known}
+    written = {digest: _write(item) for digest, item in lacking.items()}
+    try:
+        yield
+    finally:
+        with suppress(DatabaseError):  # better a file too many than one too few
+            _delete_unused(written)
+
+
+def _by_digest(new: Sequence[NewImage]) -> dict[str, NewImage]:
+    """The first of those that have the same bytes."""
+    items: dict[str, NewImage] = {}
     for item in new:
-        if item.picture.sha256 not in known:
-            image = _row(item)
-            image.file.storage.save(str(image.file.name), ContentFile(item.picture.jpeg))
+        items.setdefault(item.picture.sha256, item)
+    return items
+
+
+def _write(new: NewImage) -> str:
+    """Write a new image's file; its name."""
+    name = str(_row(new).file.name)
+    return default_storage.save(name, ContentFile(new.picture.jpeg))
+
+
+def _delete_unused(names: Mapping[str, str]) -> None:
+    """Delete those files, by SHA-256, that no image has."""
+    if names:
+        images = OriginalImage.objects.filter(sha256__in=names).order_by()
+        for name in {*names.values()}.difference(images.values_list("file", flat=True)):
+            default_storage.delete(name)
 
 
 @transaction.atomic
@@ -88,9 +121,11 @@ def add_images(
     """
     images = _known(new)
     fresh: dict[str, OriginalImage] = {}
-    for item in new:
-        if item.picture.sha256 not in images and item.picture.sha256 not in fresh:
-            fresh[item.picture.sha256] = _row(item, source=source, owner=owner)
+    for digest, item in _by_digest(new).items():
+        if digest not in images:
+            row = fresh[digest] = _row(item, source=source, owner=owner)
+            if not default_storage.exists(str(row.file.name)):
+                _write(item)  # the bytes were known when files were written, and no longer are
     try:
         with transaction.atomic():
             # In one order for all, so that two who add the same pictures cannot block each other.
@@ -103,8 +138,7 @@ def add_images(
         if not set(images) & set(fresh):
             raise
         return add_images(new, source=source, owner=owner)
-    for item in new:
-        _join(images[item.picture.sha256], item.product)
+    _join([(images[item.picture.sha256], item.product) for item in new])
     found = [images[item.picture.sha256] for item in new]
     return [(image, fresh.pop(image.sha256, None) is not None) for image in found]
 
@@ -132,15 +166,26 @@ def _row(new: NewImage, **attributes: Any) -> OriginalImage:
         product=new.product,
         **attributes,
     )
-    image.file.name = original_path(image, "")
+    image.file.name = original_path(image, picture.token)
     return image
 
 
-def _join(image: OriginalImage, product: Product | None) -> None:
-    if product is not None and image.product_id is None:
-        image.product = product
-        _give_positions([image])
-        image.save(update_fields=["product", "position"])
+def _join(given: Sequence[tuple[OriginalImage, Product | None]]) -> None:
+    """Give images that are nobody's to products; what somebody else has taken stays theirs."""
+    pairs = [(image, product) for image, product in given if product and image.product_id is None]
+    if not pairs:
+        return
+    # In one order for all, as above. Whoever comes second sees what the first has done.
+    rows = OriginalImage.objects.filter(pk__in=[image.pk for image, _ in pairs]).order_by("pk")
+    owners: dict[int, int | None] = dict(rows.select_for_update().values_list("pk", "product"))
+    for image, product in pairs:
+        if owners.get(image.pk) is None:
+            image.product = product
+            _give_positions([image])
+            image.save(update_fields=["product", "position"])
+            owners[image.pk] = image.product_id
+        else:
+            image.product_id = owners[image.pk]
 
 
 def _give_positions(images: Sequence[OriginalImage]) -> None:

@@ -12,8 +12,8 @@ from django.core.files.storage import FileSystemStorage
 class AtomicFileSystemStorage(FileSystemStorage):
     """Writes beside the place and renames: a reader, or a crash, never meets half a file.
 
-    Stored names follow from the content or are random, so a name that is taken holds the same
-    picture and is written again rather than given a suffix.
+    Stored names are random, or follow from such a name: one that is taken holds the same picture
+    and is written again rather than given a suffix.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

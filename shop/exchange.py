@@ -24,7 +24,7 @@ from typing import IO, Any, cast
 from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile, File
 from django.core.validators import URLValidator
-from django.db import OperationalError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import F
 from django.utils import timezone
 from django_q.tasks import async_task
@@ -33,7 +33,7 @@ from accounts import audit
 from accounts.models import User
 from catalog import word_index
 from catalog.models import OriginalImage, Product
-from catalog.services import products_called
+from catalog.services import Picture, products_called
 from shop import services, sheets
 from shop.archives import Archive, BadArchive
 from shop.models import ImportJob, ImportProblem
@@ -531,7 +531,7 @@ class Photos:
         names = {name for _, path in batch for name in named_by(path)}
         keys = products_called(names)
         rows = Product.objects.in_bulk(keys.values())
-        products = {name: rows[key] for name, key in keys.items()}
+        products = {name: rows[key] for name, key in keys.items() if key in rows}
         for number, path in batch:
             try:
                 self._take(number, path, products, outcome)
@@ -555,15 +555,22 @@ class Photos:
             return
         picture = intake.take_in(data)  # says what is wrong with it before anything is changed
         if self.job.state == State.RUNNING:
-            name = PurePosixPath(path).name
-            owner = self.job.requested_by
-            similarity.start_upload(picture, source_name=name, owner=owner, product=product)
+            self._add(picture, PurePosixPath(path).name, product)
         else:
             changes = [["images", "", PurePosixPath(path).name]]
             outcome.differences.append(
                 {"number": number, "name": product.reference, "is_new": False, "changes": changes}
             )
         outcome.counts["pictures"] += 1
+
+    def _add(self, picture: Picture, name: str, product: Product) -> None:
+        owner = self.job.requested_by
+        try:
+            similarity.start_upload(picture, source_name=name, owner=owner, product=product)
+        except IntegrityError as error:
+            if Product.objects.filter(pk=product.pk).exists():
+                raise
+            raise BadCell("Its product has been deleted.") from error
 
 
 def named_by(path: str) -> list[str]:

@@ -14,7 +14,7 @@ from django.db.models import Count
 
 from accounts.models import User
 from catalog.models import OriginalImage, Product
-from catalog.services import NewImage, Picture, keep_files, save_product
+from catalog.services import NewImage, Picture, keeping_files, save_product
 from shop import webhooks
 from shop.models import Event, Import, ImportedPicture
 from similarity import services as similarity
@@ -67,12 +67,11 @@ def put_product(
     that are known stay as they are described. Raises ValidationError, OtherProduct, UrlsOff; it
     changes nothing then.
     """
-    taken_in = _new_images(pictures or ())
-    keep_files(taken_in)
-    try:
-        return _put(reference, details, pictures, asked_by)
-    except IntegrityError:  # somebody else added the product, or the same bytes, meanwhile
-        return _put(reference, details, pictures, asked_by)
+    with keeping_files(_new_images(pictures or ())):
+        try:
+            return _put(reference, details, pictures, asked_by)
+        except IntegrityError:  # somebody else added the product, or the same bytes, meanwhile
+            return _put(reference, details, pictures, asked_by)
 
 
 @transaction.atomic
@@ -166,8 +165,12 @@ def _replace_pictures(
         if item.url and item.identity not in kept:
             under_way = fetching.get((item.url, place))
             runs.append(under_way or similarity.start_fetch(product, item.url, place, asked_by))
-    sent = similarity.add_uploads(_new_images(listed, product), owner=asked_by)
-    kept |= {upload.image.sha256: upload.image for upload in sent}
+    _void_fetches(product, runs)
+    new = _new_images(listed, product)
+    for sent, upload in zip(new, similarity.add_uploads(new, owner=asked_by), strict=True):
+        if upload.image.product_id != product.pk:  # somebody else was faster
+            raise _of_another(upload.image)
+        kept[sent.picture.sha256] = upload.image
     for identity, image in kept.items():
         if image.position != places[identity]:
             OriginalImage.objects.filter(pk=image.pk).update(position=places[identity])
@@ -180,10 +183,12 @@ def _refuse_those_of_others(product: Product, listed: Sequence[Listed]) -> None:
     digests = [item.picture.sha256 for item in listed if item.picture is not None]
     others = OriginalImage.objects.filter(sha256__in=digests).exclude(product=product)
     if image := others.exclude(product=None).select_related("product").first():
-        assert image.product is not None
-        raise OtherProduct(
-            f"The picture {image.identifier} is of the product {image.product.reference}."
-        )
+        raise _of_another(image)
+
+
+def _of_another(image: OriginalImage) -> OtherProduct:
+    reference = "" if image.product is None else image.product.reference
+    return OtherProduct(f"The picture {image.identifier} is of the product {reference}.")
 
 
 def _drop(product: Product, images: Sequence[int]) -> None:
@@ -195,6 +200,12 @@ def _drop(product: Product, images: Sequence[int]) -> None:
 
 def _fetching(product: Product) -> Any:
     return Run.objects.under_way(Run.Kind.UPLOAD).filter(product=product, image=None)
+
+
+def _void_fetches(product: Product, but: Sequence[Run]) -> None:
+    """Let all fetches but these be no product's: run again, they would bring back old pictures."""
+    fetches = Run.objects.filter(kind=Run.Kind.UPLOAD, product=product, image=None)
+    fetches.exclude(pk__in=[run.pk for run in but]).update(product=None)
 
 
 def _cancel(runs: Any) -> None:

@@ -207,7 +207,11 @@ def read_csv(data: IO[bytes]) -> Iterator[list[str]]:
     try:
         header = text.readline()
         text.seek(0)
-        yield from csv.reader(text, delimiter=max(",;\t|", key=header.count))
+        rows = csv.reader(text, delimiter=max(",;\t|", key=header.count))
+        for number, row in enumerate(rows, start=1):
+            if any("\0" in cell for cell in row):  # which some databases cannot keep
+                raise BadSheet(f"Row {number} holds a NUL character. Save it as CSV UTF-8 again.")
+            yield row
     except UnicodeDecodeError as error:
         raise BadSheet("It is not written in UTF-8. Save it as CSV UTF-8, or as XLSX.") from error
     except csv.Error as error:

@@ -9,7 +9,8 @@ from django.db import transaction
 from accounts.models import User
 from catalog import boxes
 from catalog.boxes import Drawn
-from catalog.models import OriginalImage
+from catalog.models import OriginalImage, Product
+from similarity import prototypes
 from similarity.models import Embedding, Run
 from similarity.services import enqueue
 
@@ -26,7 +27,9 @@ def save(
     changed = boxes.draw(image, drawn, seen=seen)
     if not changed:
         return None
-    Embedding.objects.filter(segment__in=changed).delete()  # of what they showed before
+    before = Embedding.objects.filter(segment__in=changed)
+    if before.delete()[0]:  # of what they showed before
+        prototypes.mark(Product.objects.filter(images=image))
     run = Run.objects.create(
         kind=Run.Kind.BOXES,
         image=image,

@@ -129,8 +129,8 @@ def accept(product: Product, name: str) -> str | None:
         category = Category.objects.filter(pk=int(value)).first()
         if category is None:
             return None
-        product.category = category
-        product.save(update_fields=["category", "updated_at"])
+        product.category, product.category_predicted = category, False
+        product.save(update_fields=["category", "category_predicted", "updated_at"])
         return category.name
     if field == "tag" and 0 < len(value) <= 100:  # noqa: PLR2004  (as long as a tag's name)
         product.tags.add(*named(Tag, [value]))

@@ -16,7 +16,7 @@ from django.db import transaction
 
 from accounts.models import User
 from catalog.models import Segment
-from similarity import backends, golden, indexing, serving
+from similarity import backends, golden, indexing, prototypes, serving
 from similarity.engine import BACKENDS, Detector, load
 from similarity.engine import Embedder as Backend
 from similarity.engine.errors import EngineError, UnknownBackend
@@ -128,6 +128,7 @@ def _drop(embedder: Embedder) -> None:
     rows = Embedding.objects.filter(embedder=embedder).order_by("pk")
     while keys := list(rows.values_list("pk", flat=True)[:DROPPED_TOGETHER]):
         rows.filter(pk__lte=keys[-1]).delete()
+    prototypes.rebuild(embedder)  # of nothing, should it be filled again at once
     indexing.remove_all(embedder)
 
 

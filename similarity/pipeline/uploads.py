@@ -21,7 +21,7 @@ from catalog.services import (
     Found,
     NewImage,
     add_images,
-    keep_files,
+    keeping_files,
     replace_colours,
     replace_segments,
 )
@@ -129,8 +129,7 @@ def fetch(run: Run) -> OriginalImage:
     if run.product is None:
         raise Refused("The product has been deleted.")
     new = NewImage(picture, source_name=PurePosixPath(urlsplit(url).path).name, product=run.product)
-    keep_files([new])
-    with transaction.atomic():
+    with keeping_files([new]), transaction.atomic():
         # Whoever lists other pictures of the product meanwhile takes turns, and has cancelled this.
         if not Product.objects.select_for_update().filter(pk=run.product.pk).exists():
             raise Refused("The product has been deleted.")
@@ -140,7 +139,8 @@ def fetch(run: Run) -> OriginalImage:
             raise OtherProduct(f"It is a picture of {image.product}, and stays it.")
         image.source_url, image.position = url, position
         OriginalImage.objects.filter(pk=image.pk).update(source_url=url, position=position)
-        Run.objects.filter(pk=run.pk).update(image=image)
+        if not Run.objects.filter(pk=run.pk, product=run.product).update(image=image):
+            raise Refused("Other pictures of the product have been put.")
     if image.status == OriginalImage.Status.READY:
         raise Described
     return image

@@ -112,11 +112,17 @@ def cancel_ahead(pk: uuid.UUID, kind: Run.Kind, asked_by: User | None) -> Run:
 
 
 def wait_for(run: Run, seconds: float) -> None:
-    """Return when a run has ended or is to stop, or the time is up."""
+    """Return when a run has ended or is to stop, or the time is up.
+
+    One whose asker deletes it meanwhile is as if it were cancelled.
+    """
     deadline = time.monotonic() + seconds
     while not (run.has_ended or run.cancel_requested) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
-        run.refresh_from_db()
+        try:
+            run.refresh_from_db()
+        except Run.DoesNotExist:
+            run.state = Run.State.CANCELLED
 
 
 def run_again(run: Run, *, queued: bool = True) -> None:

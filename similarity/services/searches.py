@@ -197,7 +197,10 @@ def look_for_garments(query: Query, asked_by: User | None) -> Run | None:
     """
     if query.detections is not None:
         return None
-    return query.runs.under_way(Run.Kind.DETECT).first() or _detection(query, asked_by)
+    if under_way := query.runs.under_way(Run.Kind.DETECT).first():
+        return under_way
+    query.refresh_from_db(fields=["detections"])  # they may have come since it was read
+    return None if query.detections is not None else _detection(query, asked_by)
 
 
 def _detection(query: Query, asked_by: User | None, pk: uuid.UUID | None = None) -> Run:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts import audit
 from accounts.models import User
 from catalog.models import OriginalImage, Product
-from catalog.services import NewImage, Picture, add_images, keep_files
+from catalog.services import NewImage, Picture, add_images, keeping_files
 from similarity import backends, intake, pipeline, serving
 from similarity.errors import IdTaken, NotRepeatable
 from similarity.models import Run
@@ -84,10 +84,10 @@ def start_uploads(
     runs to the caller; `pks` are ids for new ones. `cut_out_by` names the detector whose crops the
     pictures are: each is one garment then, and none is looked for.
     """
-    keep_files(new)
-    return add_uploads(
-        new, source=source, owner=owner, queued=queued, pks=pks, cut_out_by=cut_out_by
-    )
+    with keeping_files(new):
+        return add_uploads(
+            new, source=source, owner=owner, queued=queued, pks=pks, cut_out_by=cut_out_by
+        )
 
 
 def add_uploads(
@@ -102,7 +102,7 @@ def add_uploads(
     """The same for pictures whose files are kept, inside of a transaction of the caller's."""
     with transaction.atomic():
         images = add_images(new, source=source, owner=owner)
-        known = Run.objects.filter(
+        known = Run.objects.select_related("image").filter(
             kind=Run.Kind.UPLOAD, image__in=[image for image, is_new in images if not is_new]
         )
         runs = {run.image_id: run for run in known.order_by("created_at")}
@@ -166,11 +166,16 @@ def _note(images: Sequence[OriginalImage], owner: User) -> None:
 
 def _want_again(run: Run, *, queued: bool) -> None:
     """Somebody sends the bytes of an earlier run again: whatever stopped it, it is wanted."""
-    if run.state == Run.State.FAILED:
+    gave_up = run.state == Run.State.CANCELLED and _has_failed(run.image)
+    if run.state == Run.State.FAILED or gave_up:
         with suppress(NotRepeatable):  # somebody else was faster
             run_again(run, queued=queued)
     elif run.is_lost(lease()) and Run.objects.give_back(run) and queued:
         enqueue(run)
+
+
+def _has_failed(image: OriginalImage | None) -> bool:
+    return image is not None and image.status == OriginalImage.Status.FAILED
 
 
 def describe_again(image: OriginalImage, asked_by: User | None = None) -> Run:

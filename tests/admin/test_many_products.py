@@ -122,6 +122,15 @@ def test_many_are_changed_together_and_the_others_not(merchandiser, three):
     assert ProductWord.objects.filter(product=one, word="floral").exists()
 
 
+def test_a_category_that_is_chosen_for_many_is_predicted_no_longer(merchandiser, three):
+    category = category_named("Dresses")
+    Product.objects.update(category=category, category_predicted=True)
+    together(merchandiser, three[:1], apply="1", category=category.pk)
+    together(merchandiser, three[1:2], apply="1", brand="Ada")
+    predicted = Product.objects.order_by("reference").values_list("category_predicted", flat=True)
+    assert list(predicted) == [False, True, True]
+
+
 def test_each_change_stands_in_the_audit_log_and_in_the_product_s_history(merchandiser, three):
     together(merchandiser, three[:1], apply="1", brand="Ada")
     entry = LogEntry.objects.get_for_object(three[0]).first()

@@ -60,6 +60,14 @@ def test_a_click_takes_it_over(merchandiser, dress):
     assert told(response) == ["red is taken over."]
 
 
+def test_a_category_that_is_taken_over_is_predicted_no_longer(merchandiser, dress):
+    hats, dresses = (Product.objects.get(reference=name).category for name in ("B", "R-0"))
+    Product.objects.filter(pk=dress.pk).update(category=hats, category_predicted=True)
+    send(merchandiser, url_of(dress, "accept"), {"suggestion": f"category:{dresses.pk}"})
+    dress.refresh_from_db()
+    assert (dress.category, dress.category_predicted) == (dresses, False)
+
+
 @pytest.mark.parametrize(
     "name", ["", "category:x", "category:999999", "tag:", "price:1", "tag:" + "x" * 101]
 )

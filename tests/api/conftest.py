@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.pipeline.conftest import beside  # noqa: F401  (a fixture)
+
 
 @pytest.fixture(autouse=True)
 def plain_backends(fresh_shop, settings):

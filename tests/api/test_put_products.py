@@ -1,12 +1,18 @@
 """PUT /api/v1/products/{reference}/ with pictures, as a shop's server puts its products."""
 
+import threading
+from contextlib import suppress
+
 import pytest
 from django.contrib.auth.models import Permission
 
-from catalog.models import OriginalImage, Product
-from similarity import services, tasks
+from catalog.lookalikes import merge
+from catalog.models import Lookalike, OriginalImage, Product
+from shop import services as shop
+from similarity import backends, pipeline, services, tasks
 from similarity.models import Embedding, Run
 from tests.api import references, refused, stored_files, traces
+from tests.conftest import client_of
 from tests.pictures import as_base64, as_file, photo
 from tests.shop import add_product
 
@@ -124,6 +130,45 @@ def test_a_picture_of_another_product_stays_that_product_s(merchandiser):
     assert Product.objects.get().reference == "D-2"
 
 
+@pytest.mark.parametrize("is_known", [True, False])
+def test_of_two_products_put_at_once_with_one_picture_one_has_it(
+    merchandiser, beside, monkeypatch, is_known
+):
+    if is_known:
+        services.start_upload(services.take_in(RED), queued=False)
+    refuse = shop._refuse_those_of_others
+    both_have_looked = threading.Barrier(2)
+
+    def look_together(*given):
+        refuse(*given)
+        with suppress(threading.BrokenBarrierError):  # where the database lets one in at a time
+            both_have_looked.wait(3)
+
+    def put_as(name: str) -> int:
+        body = {"name": "Dress", "images": [as_base64(RED)]}
+        return client_of(merchandiser.user).put(f"/api/v1/products/{name}/", body).status_code
+
+    monkeypatch.setattr(shop, "_refuse_those_of_others", look_together)
+    answers = {name: beside(put_as, name) for name in ("D-1", "D-2")}
+    statuses = {name: answer.result(30) for name, answer in answers.items()}
+    assert sorted(statuses.values()) == [201, 409]
+    product = OriginalImage.objects.get().product
+    assert statuses[product.reference] == 201
+    assert Product.objects.get() == product
+    assert stored_files() == [OriginalImage.objects.get().file.name]
+
+
+def test_bytes_that_were_merged_into_a_picture_of_nobody_s_give_that_picture(merchandiser):
+    kept, other = (
+        services.start_upload(services.take_in(data), queued=False).image for data in (RED, GREEN)
+    )
+    work()
+    pair = Lookalike.objects.create(earlier=kept, later=other, distance=1, similarity=1)
+    merge(pair, kept, None)
+    assert put(merchandiser, images=[as_base64(BLUE), as_base64(GREEN)]).status_code == 201
+    assert shown(merchandiser)[1] == (kept.pk, "ready")
+
+
 def test_too_many_pictures_are_refused(merchandiser, settings):
     settings.MAX_UPLOAD_FILES = 2
     refused(put(merchandiser, images=[as_base64(RED)] * 3), 413, "too_many_files")
@@ -208,6 +253,48 @@ def test_an_address_without_a_picture_fails_alone(merchandiser, open_web, page, 
     assert retried.status_code == 202
     work()
     assert len(shown(merchandiser)) == 2
+
+
+@pytest.mark.parametrize("ended", ["failed", "cancelled", "described"])
+def test_a_picture_that_is_no_longer_listed_is_not_brought_back(
+    merchandiser, open_web, settings, ended
+):
+    """Whether it could not be fetched, was not to be, or could not be described."""
+    old, new = open_web.show("/old.png", b"no picture"), open_web.show("/new.png", RED)
+    put(merchandiser, images=[old, new])
+    if ended == "cancelled":
+        services.cancel(Run.objects.get(options__url=old))
+    if ended == "described":
+        open_web.show("/old.png", GREEN)
+        settings.DETECTOR = "tests.pipeline.backends:FailingDetector"
+        backends.forget()
+    work()
+    settings.DETECTOR = "whole_image"
+    backends.forget()
+    open_web.show("/old.png", GREEN)
+    put(merchandiser, images=[new])
+    services.run_failed_again()
+    retried = merchandiser.post(f"/api/v1/uploads/{Run.objects.get(options__url=old).pk}/retry/")
+    refused(retried, 409, "not_repeatable")
+    work()
+    assert [image.source_url for image in OriginalImage.objects.all()] == [new]
+
+
+def test_a_picture_that_is_run_again_while_it_is_taken_off_the_list_does_not_come_back(
+    merchandiser, open_web, monkeypatch
+):
+    url = open_web.show("/old.png", b"no picture")
+    put(merchandiser, images=[url])
+    work()
+    open_web.show("/old.png", GREEN)
+    [run] = Run.objects.all()
+    services.run_again(run)
+    claimed = pipeline.claim([run.pk])
+    Run.objects.filter(pk=run.pk).update(product=None)  # a PUT that has not seen it under way
+    pipeline.describe_all(claimed)
+    run.refresh_from_db()
+    assert (run.state, run.error_code) == ("failed", "refused")
+    assert not OriginalImage.objects.exists()
 
 
 def test_an_address_whose_picture_is_another_product_s_fails(merchandiser, open_web):

@@ -11,10 +11,11 @@ from django.utils import timezone
 from PIL import Image
 
 from catalog.models import Segment
-from similarity import backends, pipeline
+from similarity import backends, pipeline, services
 from similarity.models import Hit, Query, Run
 from tests.api import queries_of, references, refused, stored_files, traces
 from tests.api.bad_files import BAD_FILES
+from tests.conftest import client_of
 from tests.pictures import as_base64, as_file, encoded, photo, picture
 from tests.shop import add_photo, add_product
 
@@ -529,6 +530,18 @@ def work_once():
         connection.close()
 
 
+def test_a_search_that_is_deleted_while_it_is_waited_for_is_a_cancelled_one(
+    settings, shopper, db, monkeypatch
+):
+    use(settings, embedder="tests.api.heavy:HeavyColour")
+    deleting = client_of(shopper.user)
+    monkeypatch.setattr(services.runs.time, "sleep", lambda _: deleting.post(f"{URL}clear/"))
+    response = by_photo(shopper, photo(), wait=20)
+    assert (response.status_code, response.json()["state"]) == (201, "cancelled")
+    assert response.json()["results"] == []
+    assert not Run.objects.filter(kind=Run.Kind.SEARCH).exists()
+
+
 @pytest.mark.parametrize("wait", [-1, 31, "long", "nan"])
 def test_nobody_waits_for_ever(stranger, wait):
     problem = refused(
@@ -559,6 +572,16 @@ def test_results_do_not_wait_for_a_heavy_detector(settings, stranger, rainbow):
     pipeline.execute(Run.objects.get(kind=Run.Kind.DETECT).pk)
     (found,) = stranger.get(response.json()["link"]).json()["query"]["detections"]
     assert found == {"box": [0, 0, 120, 160], "label": "garment", "score": 1}
+
+
+def test_garments_that_were_found_a_moment_ago_are_not_looked_for_again(settings, shopper, rainbow):
+    use(settings, detector="tests.api.heavy:HeavyDetector")
+    by_photo(shopper, photo("red"))
+    read = Query.objects.get()
+    pipeline.execute(Run.objects.get(kind=Run.Kind.DETECT).pk)
+    assert services.look_for_garments(read, shopper.user) is None
+    assert [found["label"] for found in read.detections] == ["garment"]
+    assert Run.objects.filter(kind=Run.Kind.DETECT).count() == 1
 
 
 def test_a_search_whose_detection_fails_has_its_results(settings, stranger, rainbow):

@@ -7,7 +7,8 @@ import builtins
 import pytest
 from django.core.management import CommandError, call_command
 
-from similarity import indexing, services, serving
+from catalog.services import save_product
+from similarity import indexing, prototypes, services, serving
 from similarity.models import Embedder, Embedding, Switch
 from tests.pictures import photo
 from tests.pipeline.backends import HERE
@@ -115,6 +116,16 @@ def test_a_dropped_embedder_leaves_no_vector_and_no_file(filled, capsys):
     assert add_photo(photo("pink")).embeddings.count() == 1
     call_command("embed_catalogue", embedder=OTHER)
     assert not serving.lacking(filled).exists()
+
+
+def test_categories_are_as_exact_for_an_embedder_that_was_dropped_and_filled_anew(filled):
+    save_product("RED", category="Red")
+    prototypes.refresh()
+    call_command("embed_catalogue", drop=OTHER)
+    call_command("embed_catalogue", embedder=OTHER)
+    prototypes.refresh()
+    assert prototypes.check(filled) == []
+    assert filled.prototypes.get().count == 2
 
 
 def test_the_serving_one_is_never_dropped(filled, capsys):

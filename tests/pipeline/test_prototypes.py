@@ -7,10 +7,11 @@ import random
 import numpy as np
 import pytest
 
+from catalog.boxes import Drawn, garments, state_of
 from catalog.lookalikes import merge
 from catalog.models import Category, Lookalike, OriginalImage, Product, Segment
 from catalog.services import delete_segment, save_product
-from similarity import pipeline, prototypes, services, serving
+from similarity import boxes, pipeline, prototypes, services, serving
 from similarity.models import Embedder, Embedding, Prototype, StaleCategory
 from tests.pictures import COLOURS, photo, picture
 from tests.shop import add_photo, add_product
@@ -84,6 +85,7 @@ CHANGES = {
     "its picture gets a product": lambda: move_picture("G-0", "B-1"),
     "its picture is described anew": lambda: describe_again("R-1"),
     "two pictures are merged": lambda: merge_pictures("R-1", "G-0"),
+    "its box is moved": lambda: move_box("R-1"),
 }
 
 
@@ -96,6 +98,16 @@ def move_picture(reference: str, to: str | None) -> None:
 def describe_again(reference: str) -> None:
     run = services.describe_again(OriginalImage.objects.get(product__reference=reference))
     pipeline.execute(run.pk)
+
+
+def move_box(reference: str) -> None:
+    image = OriginalImage.objects.get(product__reference=reference)
+    for edge in (10.0, 20.0, 30.0):
+        segment = image.segments.get()
+        drawn = Drawn((edge, edge, 90.0, 90.0), "dress", segment.pk)
+        run = boxes.save(image, [drawn], seen=state_of(image, garments(image)))
+        pipeline.execute(run.pk)
+        prototypes.refresh()
 
 
 def merge_pictures(kept: str, other: str) -> None:

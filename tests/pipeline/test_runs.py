@@ -11,7 +11,7 @@ from django.utils import timezone
 from django_q.brokers import get_broker
 
 from catalog.models import OriginalImage
-from similarity import pipeline, services
+from similarity import backends, pipeline, services
 from similarity.errors import AlreadyEnded, LostRun, NotRepeatable
 from similarity.models import Run
 from tests.pictures import photo
@@ -260,6 +260,21 @@ def test_a_run_that_failed_or_was_cancelled_can_be_run_again(db, end):
     pipeline.execute(run.pk)
     run.refresh_from_db()
     assert (run.state, run.attempts) == (Run.State.DONE, 1)
+
+
+def test_bytes_of_a_failed_picture_are_wanted_again_though_their_run_was_cancelled(db, settings):
+    settings.DETECTOR = "tests.pipeline.backends:FailingDetector"
+    run = services.start_upload(services.take_in(photo()), queued=False).run
+    pipeline.execute(run.pk)
+    settings.DETECTOR = "whole_image"
+    backends.forget()
+    run.refresh_from_db()
+    services.run_again(run)
+    services.cancel(run)
+    again = services.start_upload(services.take_in(photo()), queued=False)
+    assert (again.run, again.is_new) == (run, False)
+    pipeline.execute(again.run.pk)
+    assert OriginalImage.objects.get().status == OriginalImage.Status.READY
 
 
 @pytest.mark.parametrize("live", [Run.State.PENDING, Run.State.RUNNING, Run.State.DONE])

@@ -16,6 +16,7 @@ from similarity import backends, pipeline, services, serving
 from similarity.engine import Box
 from similarity.engine.images import crop
 from similarity.models import Embedding, Run
+from tests.api import stored_files
 from tests.pictures import encoded, photo, picture
 from tests.pipeline.backends import HERE
 from tests.shop import add_photo, add_product
@@ -194,10 +195,10 @@ def test_bytes_that_are_known_give_the_image_and_run_that_they_have(db):
 
 
 def test_the_same_photo_twice_at_once_is_one_image(beside):
-    taken = services.take_in(photo())
     start = threading.Barrier(6)
 
     def upload():
+        taken = services.take_in(photo())
         start.wait(120)
         return services.start_upload(taken)
 
@@ -207,7 +208,43 @@ def test_the_same_photo_twice_at_once_is_one_image(beside):
     assert {upload.run.pk for upload in uploads} == {Run.objects.get().pk}
     [file] = [path for path in Path(configured.MEDIA_ROOT).rglob("*") if path.is_file()]
     assert file == file_of(OriginalImage.objects.get())
-    assert file.read_bytes() == taken.jpeg
+    assert file.read_bytes() == services.take_in(photo()).jpeg
+
+
+def test_bytes_that_come_in_again_before_their_old_file_goes_keep_a_file(transactional_db):
+    [before] = uploads_of("red")
+    with transaction.atomic():
+        transaction.on_commit(
+            lambda: uploads_of("red")
+        )  # before the file of the old row is deleted
+        OriginalImage.objects.get(pk=before.image.pk).delete()
+    assert stored_files() == [OriginalImage.objects.get().file.name]
+
+
+def test_bytes_that_are_deleted_while_they_come_in_again_keep_a_file(transactional_db, monkeypatch):
+    uploads_of("red")
+    add = services.uploads.add_uploads
+
+    def add_what_is_gone(*args, **how):
+        OriginalImage.objects.get().delete()
+        return add(*args, **how)
+
+    monkeypatch.setattr(services.uploads, "add_uploads", add_what_is_gone)
+    [again] = uploads_of("red")
+    assert stored_files() == [again.image.file.name]
+
+
+def test_pictures_that_were_stored_by_their_bytes_alone_go_with_their_files(transactional_db):
+    [upload] = uploads_of("red")
+    image = upload.image
+    name = f"originals/{image.sha256[:2]}/{image.identifier}.jpg"
+    file_of(image).rename(file_of(image).with_name(f"{image.identifier}.jpg"))
+    OriginalImage.objects.update(file=name)
+    pipeline.execute(upload.run.pk)
+    assert Run.objects.get().state == Run.State.DONE
+    assert uploads_of("red")[0].image == image
+    OriginalImage.objects.get().delete()
+    assert stored_files() == []
 
 
 def test_a_known_picture_joins_the_product_it_is_uploaded_for(db):

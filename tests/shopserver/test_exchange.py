@@ -8,6 +8,7 @@ import zipfile
 from decimal import Decimal
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import OperationalError
 from django_q.brokers import get_broker
@@ -23,6 +24,7 @@ from shop.archives import BadArchive
 from shop.models import ImportJob
 from shop.sheets import BadSheet
 from similarity import services as similarity
+from tests.api import stored_files
 from tests.pictures import photo
 from tests.shop import add_photo, add_product
 
@@ -230,6 +232,13 @@ def test_a_sheet_that_breaks_off_in_other_signs_fails_and_says_so():
     assert "UTF-8" in job.problem
 
 
+def test_a_sheet_with_nul_characters_fails_and_says_so():
+    data = b"reference,name\n" + b"D-1,Dress\n" * 5000 + b"D-2,Co\0at\n"
+    job = looked_through(SimpleUploadedFile("a.csv", data))
+    assert (job.state, job.position) == ("failed", 0)
+    assert "Row 5002 holds a NUL character" in job.problem
+
+
 def test_a_book_of_a_spreadsheet_is_read_with_its_numbers():
     job = taken_in(book(["reference", "name", "price"], [1001, "Dress", 19.9], ["=1+1", "x", None]))
     assert job.total == 2
@@ -261,6 +270,29 @@ def test_pictures_come_from_the_archive_and_are_known_again():
     turned = taken_in(sheet({**row, "images": "two.jpg"}), archive=zipped(**pictures))
     assert counts(turned) == {"changed": 1}
     assert [image.source_name for image in product.images.all()] == ["two.jpg"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_picture_that_one_row_gives_up_and_another_takes_keeps_a_file():
+    pictures = {"one.jpg": photo("red"), "two.jpg": photo("blue")}
+    first, second = ({"reference": name, "name": "Dress"} for name in ("D-1", "D-2"))
+    taken_in(sheet({**first, "images": "one.jpg"}), archive=zipped(**pictures))
+    moved = sheet({**first, "images": "two.jpg"}, {**second, "images": "one.jpg"})
+    assert counts(taken_in(moved, archive=zipped(**pictures))) == {"changed": 1, "created": 1}
+    images = OriginalImage.objects.all()
+    assert {image.product.reference: image.source_name for image in images} == {
+        "D-1": "two.jpg",
+        "D-2": "one.jpg",
+    }
+    stored = [name for name in stored_files() if name.startswith("originals/")]
+    assert stored == sorted(image.file.name for image in images)
+
+
+def test_pictures_of_a_row_that_is_refused_leave_no_file():
+    picture = similarity.take_in(photo("red"))
+    with pytest.raises(ValidationError):
+        services.put_product("D-1", {"name": ""}, [services.Listed(picture=picture)])
+    assert stored_files() == []
 
 
 def test_pictures_that_are_not_there_or_not_taken_are_a_rows_problem(settings):
@@ -372,6 +404,27 @@ def test_only_what_was_looked_through_is_taken_in():
     exchange.cancel(job)
     assert job.state == "new"
     assert done(job).state == "new"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("gone", ["while it is looked for", "while another photo is taken in"])
+def test_photos_of_a_product_that_is_deleted_meanwhile_are_refused(monkeypatch, gone):
+    for name in ("D-1", "D-2"):
+        save_product(name, name="Dress")
+    job = looked_through(zipped(**{"D-1.png": photo("red"), "D-2.png": photo("blue")}), photos=True)
+    exchange.take_in(job)
+    where = (exchange, "products_called") if "looked" in gone else (exchange.intake, "take_in")
+    before = getattr(*where)
+
+    def deletes(*given):
+        done = before(*given)
+        Product.objects.filter(reference="D-2").delete()
+        return done
+
+    monkeypatch.setattr(*where, deletes)
+    assert (done(job).state, counts(job)) == ("done", {"pictures": 1, "refused": 1})
+    assert OriginalImage.objects.get().product.reference == "D-1"
+    assert len(stored_files()) == 2  # the archive, and one picture
 
 
 # --- There and back -------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import pytest
 from django.apps import apps
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_q.brokers import get_broker
 from standardwebhooks.webhooks import Webhook as Checker
@@ -18,7 +19,7 @@ from shop.models import Delivery, Event, Import, Webhook
 from similarity import services as similarity
 from similarity.models import Run
 from similarity.tasks import execute_run
-from tests.api.test_put_products import GREEN, RED, work
+from tests.api.test_put_products import BLUE, GREEN, RED, work
 from tests.pictures import as_base64
 
 pytestmark = pytest.mark.django_db
@@ -330,6 +331,22 @@ def test_imports_are_shown(staff, merchandiser):
     assert "1 of 1 done" in staff.get("/admin/shop/import/").content.decode()
     assert "D-1" in staff.get(f"/admin/shop/import/{pk}/change/").content.decode()
     assert merchandiser.get("/admin/shop/import/").status_code == 403
+
+
+def test_a_list_of_imports_takes_as_many_queries_as_one(staff, merchandiser):
+    def shown() -> str:
+        return staff.get("/admin/shop/import/").content.decode()
+
+    services.note_import(done=2, failed=1)
+    shown()
+    with CaptureQueriesContext(connection) as one:
+        assert "2 of 3 done, 1 failed" in shown()
+    merchandiser.put(PRODUCT, {"name": "x", "images": [as_base64(RED), as_base64(BLUE)]})
+    with CaptureQueriesContext(connection) as two:
+        page = shown()
+    assert "2 of 3 done, 1 failed" in page
+    assert "0 of 2 done, 0 failed" in page
+    assert len(two) == len(one)
 
 
 # --- Their secrets in the database ----------------------------------------------------------
