@@ -29,8 +29,8 @@ from similarity.engine.synthetic import KINDS, backgrounds, noise, scenes
 from similarity.engine.synthetic.colours import PALETTE
 from similarity.engine.training import augmentation
 from similarity.engine.training.augmentation import Dice
+from similarity.engine.training.detector_teacher import Prepared, Seen
 from similarity.engine.training.targets import Boxes, boxes_loss, middles_loss, targets_of
-from similarity.engine.training.teaching import Prepared, Seen
 from similarity.engine.training.trainer import quickly
 
 COARSE: Mapping[str, str] = {

@@ -16,7 +16,7 @@ from similarity.engine.networks.compact import KIND, LOOK, EmbedderNetwork
 from similarity.engine.networks.mobilenet_v2 import MobileNetV2
 from similarity.engine.networks.pixels import CROP
 from similarity.engine.training.garments import GARMENTS, Batch, Batches, HeldOut, read_samples
-from similarity.engine.training.teacher import CHANNELS, Lessons
+from similarity.engine.training.lessons import CHANNELS, Lessons
 from similarity.engine.training.trainer import quickly
 
 MEMORY = 2048

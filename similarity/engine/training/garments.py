@@ -20,7 +20,7 @@ from similarity.engine.evaluation import instance, retrieval
 from similarity.engine.networks.pixels import CELL, letterboxed
 from similarity.engine.training import augmentation
 from similarity.engine.training.augmentation import Dice
-from similarity.engine.training.teacher import Lessons
+from similarity.engine.training.lessons import Lessons
 
 GARMENTS = 16
 """Garments of a batch; each is seen twice. Few, because from little data and time many small

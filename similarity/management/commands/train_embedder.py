@@ -12,8 +12,8 @@ from similarity.management import training
 
 if TYPE_CHECKING:
     from similarity.engine.networks.mobilenet_v2 import MobileNetV2
+    from similarity.engine.training.embedder_teacher import Tuned
     from similarity.engine.training.trainer import Trainer
-    from similarity.engine.training.tuning import Tuned
 
 PURPOSE = (
     "The embedder `compact`: 128 numbers of a garment's crop, of which 64 tell its kind and 64 its "
@@ -67,7 +67,7 @@ class Command(BaseCommand):
 
         teacher = read_teacher(options["teacher"])
         if options["teacher_minutes"]:
-            from similarity.engine.training.tuning import TuningTask
+            from similarity.engine.training.embedder_teacher import TuningTask
 
             task = TuningTask(teacher, parts.train, parts.held_out, seed=options["seed"])
             tuned = training.trainer(task, training.of_teacher(options))

@@ -14,8 +14,8 @@ from torch.nn import functional
 
 from similarity.engine.networks.compact import NECK, DetectorNetwork, Pyramid
 from similarity.engine.networks.mobilenet_v2 import MobileNetV2
+from similarity.engine.training.teacher import as_seen_by_teacher, free
 from similarity.engine.training.trainer import quickly
-from similarity.engine.training.tuning import as_seen_by_teacher, free
 
 COARSEST = 32
 """Pixels of a side at which maps of all strides have different sizes, the last of a single cell."""

@@ -1,10 +1,4 @@
-"""A teacher taught our labels first: MobileNetV2, its later two thirds trained on from ImageNet.
-
-What a teacher trained on ImageNet sees in a garment is what ImageNet asked for. Its late features,
-trained on to tell our labels apart, are nearer to what the pupil is to learn; its early ones are
-left as they are, for they are common to all pictures (Yosinski et al., "How transferable are
-features in deep neural networks?", NeurIPS 2014).
-"""
+"""The embedder's teacher is taught our labels first: then it sees what the pupil is to see."""
 
 from __future__ import annotations
 
@@ -18,16 +12,13 @@ from torch.utils.data import Dataset
 
 from similarity.engine.datasets import Photo, all_labels
 from similarity.engine.networks.mobilenet_v2 import FEATURES, MobileNetV2
-from similarity.engine.networks.pixels import DEVIATION, MEAN
 from similarity.engine.training.embedder import PROXY_TEMPERATURE
 from similarity.engine.training.garments import GARMENTS, Batch, Batches, HeldOut, read_samples
+from similarity.engine.training.teacher import as_seen_by_teacher, free
 from similarity.engine.training.trainer import quickly
 
 SIZE = (160, 192)
 """Width and height of a crop: nearer to the 224 pixels of its first training than the pupil's."""
-
-KEPT = 1 / 3
-"""Share of the convolutions that is left as it is: the first, up to a stride of 8."""
 
 DROPPED = 0.3
 """Share of the features that the labels are not told of, each time others."""
@@ -48,19 +39,6 @@ class Tuned(nn.Module):
         with quickly(crops.device):
             maps = self.teacher.maps(as_seen_by_teacher(crops))
         return maps.float().mean((2, 3))
-
-
-def as_seen_by_teacher(crops: Tensor) -> Tensor:
-    """Pixels as the pupil takes them, as the teacher takes them: -1..1."""
-    mean = torch.from_numpy(MEAN).to(crops.device).view(1, 3, 1, 1)
-    return (crops * float(DEVIATION) + mean) * 2 - 1
-
-
-def free(teacher: MobileNetV2) -> None:
-    """Let the later convolutions learn."""
-    tensors = list(teacher.tensors.values())
-    for tensor in tensors[2 * round(KEPT * len(tensors) / 2) :]:  # a weight and a bias each
-        tensor.requires_grad_(True)
 
 
 class TuningTask:

@@ -8,7 +8,7 @@ from tests.engine.training import needs_training
 torch = needs_training()
 
 from similarity.engine.networks.compact import NECK, DetectorNetwork  # noqa: E402
-from similarity.engine.training import teaching  # noqa: E402
+from similarity.engine.training import detector_teacher  # noqa: E402
 from similarity.engine.training.teacher import read_teacher  # noqa: E402
 
 pytestmark = pytest.mark.ml
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.ml
 def teacher(tmp_path):
     tiny_models.write_mobilenet_v2(tmp_path)
     torch.manual_seed(0)
-    return DetectorNetwork(3, teaching.Prepared(read_teacher(tmp_path))).eval()
+    return DetectorNetwork(3, detector_teacher.Prepared(read_teacher(tmp_path))).eval()
 
 
 def test_it_says_of_photos_what_a_detector_does(teacher):
@@ -38,7 +38,7 @@ def test_it_learns_and_its_first_convolutions_stay(teacher):
 def test_a_pupil_that_says_the_same_has_nothing_to_learn(teacher):
     images = torch.rand(2, 3, 64, 64)
     merged = teacher.features(images).detach()
-    seen = teaching.Seen()
+    seen = detector_teacher.Seen()
     torch.nn.init.dirac_(seen.translated.weight)
     torch.nn.init.zeros_(seen.translated.bias)
     same = seen.losses(teacher, images, merged, teacher.told(merged)[0], 1)
@@ -56,5 +56,7 @@ def test_maps_are_to_agree_where_the_teacher_sees_something():
     there, elsewhere = wanted.clone(), wanted.clone()
     there[:, :, 2, 2] += 1
     elsewhere[:, :, 0, 0] += 1
-    lost = [teaching._unlike_maps(made, wanted, told).item() for made in (there, elsewhere)]
-    assert lost[0] / lost[1] == pytest.approx((1 + teaching.ELSEWHERE) / teaching.ELSEWHERE)
+    lost = [detector_teacher._unlike_maps(made, wanted, told).item() for made in (there, elsewhere)]
+    assert lost[0] / lost[1] == pytest.approx(
+        (1 + detector_teacher.ELSEWHERE) / detector_teacher.ELSEWHERE
+    )

@@ -9,8 +9,10 @@ from tests.engine.training import needs_training
 
 torch = needs_training()
 
-from similarity.engine.training import tuning  # noqa: E402
-from similarity.engine.training.teacher import Lessons, read_teacher  # noqa: E402
+from similarity.engine.networks.pixels import DEVIATION, MEAN  # noqa: E402
+from similarity.engine.training.embedder_teacher import TuningTask  # noqa: E402
+from similarity.engine.training.lessons import Lessons  # noqa: E402
+from similarity.engine.training.teacher import as_seen_by_teacher, read_teacher  # noqa: E402
 from similarity.engine.training.trainer import Budget, Trainer  # noqa: E402
 
 pytestmark = pytest.mark.ml
@@ -22,7 +24,7 @@ def taught(tmp_path):
     tiny_models.write_mobilenet_v2(tmp_path)
     labelled.write_clothing(tmp_path / "clothing", products=2, senders=10)
     parts = datasets.split(datasets.read(tmp_path), 0.4, 0)
-    task = tuning.TuningTask(read_teacher(tmp_path), parts.train, parts.held_out)
+    task = TuningTask(read_teacher(tmp_path), parts.train, parts.held_out)
     trainer = Trainer(task, Budget(epochs=8), tmp_path / "a.checkpoint", device="cpu")
     for _ in trainer.run():
         pass
@@ -41,11 +43,10 @@ def test_its_later_convolutions_learn_and_its_first_stay(taught):
 
 def test_pixels_reach_it_as_in_its_own_training():
     black, white = (
-        torch.from_numpy((level - tuning.MEAN) / tuning.DEVIATION).float().view(1, 3, 1, 1)
-        for level in (0, 1)
+        torch.from_numpy((level - MEAN) / DEVIATION).float().view(1, 3, 1, 1) for level in (0, 1)
     )
-    assert tuning.as_seen_by_teacher(black).flatten().tolist() == pytest.approx([-1] * 3)
-    assert tuning.as_seen_by_teacher(white).flatten().tolist() == pytest.approx([1] * 3)
+    assert as_seen_by_teacher(black).flatten().tolist() == pytest.approx([-1] * 3)
+    assert as_seen_by_teacher(white).flatten().tolist() == pytest.approx([1] * 3)
 
 
 def test_what_it_sees_of_a_part_is_read_off_its_map(taught):
