@@ -245,7 +245,9 @@ def delete_segment(segment: Segment) -> None:
     """Delete a garment, and with its last one the picture: nobody would find that any more."""
     image = OriginalImage.objects.select_for_update().get(pk=segment.image_id)
     segment.delete()
-    if not image.segments.exists():
+    if image.segments.exists():
+        word_index.refresh([image.product_id])
+    else:
         image.delete()
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from catalog import word_index
 from catalog.models import Category, Product, ProductWord, Tag
-from catalog.services import Found, replace_segments, save_product
+from catalog.services import Found, delete_segment, replace_segments, save_product
 from catalog.words import asked, listed
 from tests.pictures import photo
 from tests.shop import add_photo, add_product
@@ -168,6 +168,15 @@ def test_colours_follow_the_garments_and_their_pictures(db):
     assert (found("pink"), found("green")) == ([], ["P-2"])
     image.delete()
     assert found("green") == []
+
+
+def test_a_garment_that_is_deleted_takes_its_colours_along(db):
+    image = add_product("P-1", "red", name="Coat").image
+    both = [Found(BOX, "top", 0.9, "d", [(name, 0.9)]) for name in ("navy", "green")]
+    _, green = replace_segments({image: both})
+    assert (found("navy"), found("green")) == (["P-1"], ["P-1"])
+    delete_segment(green)
+    assert (found("navy"), found("green")) == (["P-1"], [])
 
 
 def test_a_picture_that_joins_a_product_brings_its_colours(db):
