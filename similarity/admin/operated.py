@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import ObjectDoesNotExist
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -31,6 +32,8 @@ class Operated(ModelAdmin):
                 outcome = act(row)
             except (Refused, EngineError, CannotDecide) as error:
                 outcome, level = str(error), messages.WARNING
+            except ObjectDoesNotExist:
+                outcome, level = "It is there no more.", messages.WARNING
             self.message_user(request, f"{name}: {outcome}", level)
 
     def operations(self, request: HttpRequest) -> Callable[[Any], list[tuple[str, str]]]:

@@ -73,6 +73,24 @@ def test_runs_are_shown_to_staff_only(merchandiser, staff, image):
     assert str(run.pk) not in merchandiser.get(page_of(image)).content.decode()
 
 
+def test_a_picture_that_is_deleted_meanwhile_keeps_no_other_from_its_turn(
+    merchandiser, image, monkeypatch
+):
+    other = add_photo(photo("blue")).image
+
+    def with_another_deleted(row, by):
+        OriginalImage.objects.exclude(pk=row.pk).delete()
+        return describe_again(row, by)
+
+    describe_again = services.describe_again
+    monkeypatch.setattr(services, "describe_again", with_another_deleted)
+    said = told(act(merchandiser, LIST, "describe_again", image, other))
+    assert said == [
+        f"{other}: Its garments are being looked for again.",
+        f"{image}: It is there no more.",
+    ]
+
+
 def test_a_picture_can_be_moved_to_another_product_and_its_file_not_changed(merchandiser, image):
     other = Product.objects.create(reference="X", name="Other")
     form = {"product": other.pk, "position": 3, "sha256": "0" * 64, "identifier": "mine"}
