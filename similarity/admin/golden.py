@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
+from django.utils.http import content_disposition_header
 from django.utils.safestring import SafeString
 
 from catalog.admin import Bounded, ModelAdmin, badge, link_to, thumbnail
@@ -52,11 +53,11 @@ class GoldenSetAdmin(Bounded, ModelAdmin):
             self.message_user(request, "Choose exactly one set to download.", messages.ERROR)
             return None
         [golden_set] = queryset
-        name = f'attachment; filename="{golden_set.name}.jsonl"'
+        name = f"{golden_set.name}.jsonl"
         return StreamingHttpResponse(
             golden.export(golden_set),
             content_type="application/jsonl",
-            headers={"Content-Disposition": name},
+            headers={"Content-Disposition": content_disposition_header(True, name)},
         )
 
 

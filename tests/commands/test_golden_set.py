@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 from accounts.roles import MERCHANDISER
 from similarity import golden, services, serving
 from similarity.models import GoldenQuery, GoldenSet, Switch, Verdict
+from tests.admin import act
 from tests.conftest import person
 from tests.pictures import photo
 from tests.pipeline.backends import HERE
@@ -63,6 +64,19 @@ def test_a_set_comes_back_from_its_file_as_it_was(marked, tmp_path, capsys):
     capsys.readouterr()
     call_command("golden_set", "list")
     assert "colours: 3 results of 2 queries marked" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [
+        ("夏", "filename*=utf-8''%E5%A4%8F.jsonl"),
+        ('the "best"', 'filename="the \\"best\\".jsonl"'),
+    ],
+)
+def test_a_set_is_downloaded_under_its_name_whatever_its_letters(merchandiser, name, sent):
+    golden_set = GoldenSet.objects.create(name=name)
+    response = act(merchandiser, "/admin/similarity/goldenset/", "export", golden_set)
+    assert response["Content-Disposition"] == f"attachment; {sent}"
 
 
 @pytest.mark.parametrize(
