@@ -359,6 +359,8 @@ ALLOW_LOCAL_ADDRESSES = env.bool("ALLOW_LOCAL_ADDRESSES", default=False)
 MAX_REQUEST_BYTES = _at_least("MAX_REQUEST_BYTES", 1024, env.int("MAX_REQUEST_BYTES", 100 * 2**20))
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_REQUEST_BYTES
 DATA_UPLOAD_MAX_NUMBER_FILES = MAX_UPLOAD_FILES
+# The admin's forms name each chosen row: as many as are edited together, and room for the rest.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 2_500
 
 # --- Detection, embedding, index ------------------------------------------------------------
 

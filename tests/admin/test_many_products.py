@@ -8,6 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from catalog.admin import BoundedPaginator
+from catalog.bulk import MOST
 from catalog.models import Product, ProductWord, SavedView, Tag
 from catalog.services import category_named, save_product
 from tests.admin import send, told
@@ -157,6 +158,13 @@ def test_too_many_at_once_are_refused(merchandiser, three, monkeypatch):
     said = told(together(merchandiser, three, apply="1", brand="Ada"))
     assert said == ["At most 2 products are edited together. Filter the list first."]
     assert not Product.objects.filter(brand="Ada").exists()
+
+
+def test_as_many_as_are_edited_together_fit_into_one_form(merchandiser, three):
+    last = three[-1].pk
+    keys = [*(row.pk for row in three), *range(last + 1, last + 1 + MOST - len(three))]
+    response = together(merchandiser, three, apply="1", brand="Ada", _selected_action=keys)
+    assert told(response) == ["3 products were changed."]
 
 
 def test_who_may_only_look_edits_nothing(merchandiser, three):
