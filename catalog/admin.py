@@ -13,6 +13,7 @@ from django.contrib.admin.utils import unquote
 from django.core.cache import cache
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Paginator
+from django.db import transaction
 from django.db.models import Count, Model, OuterRef, Q, QuerySet, Subquery, URLField
 from django.db.models.functions import Coalesce
 from django.forms.models import BaseInlineFormSet
@@ -308,10 +309,17 @@ class ChangeForm(forms.Form):
         help_text="20 makes 50.00 to 60.00; -20 makes it 40.00.",
     )
 
+    def clean_add_tags(self) -> str:
+        """The names as they were written; what cannot be a tag's is told beside the field."""
+        names: str = self.cleaned_data["add_tags"]
+        for name in names.split(","):
+            Tag._meta.get_field("name").run_validators(name.strip())
+        return names
+
     def change(self) -> Change:
-        """What was asked for; tags are made where they are new."""
+        """What was asked for, new tags made; raises ValidationError if that is nothing."""
         said = self.cleaned_data
-        return Change(
+        change = Change(
             category=said["category"],
             brand=said["brand"].strip(),
             season=said["season"],
@@ -322,6 +330,9 @@ class ChangeForm(forms.Form):
             ),
             percent=said["percent"],
         )
+        if change.is_none:
+            raise ValidationError("Say what is to be changed.")
+        return change
 
 
 class ProductAdmin(Bounded, Pictured):
@@ -398,12 +409,9 @@ class ProductAdmin(Bounded, Pictured):
 
     def _edited(self, request: HttpRequest, keys: list[int], form: ChangeForm) -> bool:
         """Change the products, and say so; False if that could not be done, with the reason."""
-        change = form.change()
-        if change.is_none:
-            form.add_error(None, "Say what is to be changed.")
-            return False
         try:
-            count = edit(keys, change)
+            with transaction.atomic():  # tags that were made for it go again if it fails
+                count = edit(keys, form.change())
         except ValidationError as error:
             form.add_error(None, error)
             return False

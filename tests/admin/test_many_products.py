@@ -167,6 +167,19 @@ def test_as_many_as_are_edited_together_fit_into_one_form(merchandiser, three):
     assert told(response) == ["3 products were changed."]
 
 
+def test_what_cannot_be_a_tag_s_name_is_told_and_changes_nothing(merchandiser, three):
+    page = together(merchandiser, three, apply="1", brand="Ada", add_tags=f"new, {'x' * 101}")
+    assert "at most 100 characters (it has 101)" in page.content.decode()
+    assert not Product.objects.filter(brand="Ada").exists()
+    assert not Tag.objects.filter(name="new").exists()
+
+
+def test_what_fails_leaves_no_new_tags_behind(merchandiser, three):
+    Product.objects.filter(pk=three[1].pk).update(price=Decimal("99999999.00"))
+    together(merchandiser, three, apply="1", add_tags="new", percent="100")
+    assert not Tag.objects.filter(name="new").exists()
+
+
 def test_who_may_only_look_edits_nothing(merchandiser, three):
     group = merchandiser.user.groups.get()
     group.permissions.remove(group.permissions.get(codename="change_product"))
