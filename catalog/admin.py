@@ -155,14 +155,32 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
         return rows[: self.MOST + 1].count()
 
 
-class Bounded:
-    """A list of what there may be any number of: no more rows are counted than a page tells."""
+class Bounded(ModelAdmin):
+    """A list of what there may be any number of.
 
-    paginator: Any = BoundedPaginator
+    No more rows are counted than a page tells, and those beside filters not at all; no more are
+    worked on at once than are done while somebody waits.
+    """
+
+    paginator: ClassVar[Any] = BoundedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    most_at_once = 500
+    """Rows that may be chosen by choosing all."""
+
+    def response_action(
+        self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse | None:
+        rows = queryset.order_by().values_list("pk")
+        is_all = request.POST.get("select_across") == "1"
+        if is_all and len(rows[: self.most_at_once + 1]) > self.most_at_once:
+            sentence = f"At most {self.most_at_once} are worked on at once. Filter the list first."
+            self.message_user(request, sentence, messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+        return super().response_action(request, queryset, *args, **kwargs)
 
 
-class LookOnly(Bounded, ModelAdmin):
+class LookOnly(Bounded):
     """Rows that the work itself writes, and people only look at: in time, many."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -338,6 +356,7 @@ class ChangeForm(forms.Form):
 class ProductAdmin(Bounded, Pictured):
     picture_lookup = "product"
     actions = ("edit_together",)
+    most_at_once = MOST_EDITED
     object_history_template = "admin/staff/history.html"
     list_display = (
         "preview",
@@ -498,7 +517,7 @@ class ProductAdmin(Bounded, Pictured):
         return badge(product.sale_status, product.get_sale_status_display())
 
 
-class CountedAdmin(Bounded, ModelAdmin):
+class CountedAdmin(Bounded):
     """What products are sorted by, with the number of products in each."""
 
     list_display: Any = ("name", "used_by")

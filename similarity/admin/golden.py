@@ -10,13 +10,13 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.http import content_disposition_header
 from django.utils.safestring import SafeString
 
-from catalog.admin import Bounded, ModelAdmin, badge, link_to, thumbnail
+from catalog.admin import Bounded, badge, link_to, thumbnail
 from similarity import golden
 from similarity.models import GoldenSet, Verdict
 
 
 @admin.register(GoldenSet)
-class GoldenSetAdmin(Bounded, ModelAdmin):
+class GoldenSetAdmin(Bounded):
     """Marks are given on the search page; here sets are named, taken away and written as files."""
 
     list_display = ("name", "asked", "right", "wrong", "created_at")
@@ -62,7 +62,7 @@ class GoldenSetAdmin(Bounded, ModelAdmin):
 
 
 @admin.register(Verdict)
-class VerdictAdmin(Bounded, ModelAdmin):
+class VerdictAdmin(Bounded):
     """What was said of results, to look through and to take back."""
 
     list_display = ("query_picture", "product", "said", "golden_set", "given_by", "given_at")

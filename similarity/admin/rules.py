@@ -13,7 +13,6 @@ from django.utils.safestring import SafeString
 from accounts.admin import WITH_NAMES
 from catalog.admin import (
     Bounded,
-    ModelAdmin,
     badge,
     thumbnail,
     when,
@@ -44,7 +43,7 @@ class ActiveFilter(admin.SimpleListFilter):
 
 
 @admin.register(Rule)
-class RuleAdmin(Bounded, ModelAdmin):
+class RuleAdmin(Bounded):
     """What comes first, sooner, later or never among results, for what, and when."""
 
     list_display = ("preview", "what", "product", "holds_for", "state", "note", "position")

@@ -15,11 +15,15 @@ from catalog.models import OriginalImage, PictureQuality
 from catalog.services import save_product
 from shop.models import ImportJob, ShopperEvent
 from similarity import services
-from similarity.models import GoldenSet, Rule
+from similarity.admin.uploads import ImageAdmin
+from similarity.models import GoldenSet, Rule, Run
+from tests.admin import send, told
 from tests.pictures import COLOURS
 from tests.shop import add_product
 
 FEW, MORE = 2, 7
+
+IMAGES = "/admin/catalog/originalimage/"
 
 
 def add_rows(numbers: range) -> None:
@@ -69,6 +73,36 @@ def grown(merchandiser) -> dict[str, tuple[list[str], list[str]]]:
     few = {address: queries_of(merchandiser, address) for address in addresses}
     add_rows(range(FEW, MORE))
     return {address: (few[address], queries_of(merchandiser, address)) for address in addresses}
+
+
+def choose_all(client, address: str, action: str):
+    """Ask for an action on all rows of a list, as its "Select all" does."""
+    first = OriginalImage.objects.first().pk
+    form = {"action": action, "select_across": "1", "_selected_action": [first]}
+    return send(client, address, form)
+
+
+@pytest.mark.parametrize("action", ["describe_again", "delete_selected"])
+def test_of_a_list_no_more_rows_are_worked_on_than_while_somebody_waits(
+    merchandiser, monkeypatch, action
+):
+    images = [add_product(f"P-{number}", seed=number).image for number in range(3)]
+    address = f"{IMAGES}?status__exact=ready"
+    monkeypatch.setattr(ImageAdmin, "most_at_once", 2)
+    response = choose_all(merchandiser, address, action)
+    assert told(response) == ["At most 2 are worked on at once. Filter the list first."]
+    assert (response.status_code, response.url) == (302, address)
+    assert not Run.objects.filter(state="pending").exists()
+    monkeypatch.setattr(ImageAdmin, "most_at_once", 3)
+    assert "At most" not in str(told(choose_all(merchandiser, address, "describe_again")))
+    assert Run.objects.filter(state="pending").count() == len(images)
+
+
+def test_no_list_counts_what_its_filters_would_leave(merchandiser):
+    add_rows(range(FEW))
+    for address in lists_of(merchandiser):
+        page = merchandiser.get(address, {"_facets": "True"})
+        assert not page.context["cl"].add_facets, address
 
 
 def test_no_list_asks_a_query_for_each_row(grown):
