@@ -649,7 +649,6 @@ def rebuild(
             build.name = manifest.name
             on_progress(1.0)  # the last moment to stop it
             store.activate(manifest.name)
-            _catch_up(store, embedder, after=last_embedding(manifest))
         except BaseException as error:
             if build.name:
                 store.remove(build.name)
@@ -657,6 +656,8 @@ def rebuild(
             build.save(update_fields=["state", "problem", "name"])
             raise
         _record(build, manifest)
+        # It serves: what it could not be told of is found and repaired by `index_check`.
+        _catch_up(store, embedder, after=last_embedding(manifest))
         removed = store.prune(settings.INDEX_KEEP_BUILDS)
     _look_again(embedder)
     IndexBuild.objects.filter(embedder=embedder, name__in=removed).update(

@@ -202,6 +202,18 @@ def test_a_build_that_fails_leaves_nothing(engine, shop):
     assert (engine.collections(), engine.serving()) == (before, before[0])
 
 
+def test_a_collection_serves_though_it_could_not_be_told_of_what_came(engine, shop, monkeypatch):
+    def fall_silent(name):
+        raise IndexUnavailable("Down for a moment.")
+
+    monkeypatch.setattr(engine, "categories", fall_silent)
+    with pytest.raises(IndexUnavailable):
+        indexing.rebuild(serving.serving_embedder())
+    latest = IndexBuild.objects.first()
+    assert (engine.serving(), latest.state, held(engine)) == (latest.name, "ready", rows())
+    assert found("green")[0] == "GREEN"
+
+
 def test_filters_and_colours_go_first_as_ever(engine, shop, stranger):
     response = stranger.get(
         f"/api/v1/segments/{shop['red'].identifier}/similar/", {"colour": "blue"}
