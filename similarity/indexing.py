@@ -758,8 +758,11 @@ def activate(build: IndexBuild) -> None:
 
 
 def remove_all(embedder: Embedder) -> None:
-    """Delete all builds of an embedder. Raises BuildInProgress while one is being built."""
-    store = build_store(embedder)
+    """Delete all builds of an embedder, wherever they are.
+
+    Raises BuildInProgress while one is being built, IndexUnavailable.
+    """
+    store = _store(embedder)
     with store.lock():
         IndexBuild.objects.filter(embedder=embedder).exclude(state=IndexBuild.State.FAILED).update(
             state=IndexBuild.State.REMOVED
