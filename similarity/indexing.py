@@ -389,7 +389,8 @@ class SearchSpace:
             indexed=0 if build is None else build.manifest.count,
             newer=Embedding.objects.filter(embedder=self.embedder, pk__gt=after).count(),
             problem=self.serving.problem,
-            is_rolled_back=name is not None and _newest_name(self.embedder) != name,
+            is_rolled_back=name is not None
+            and _is_newer_there(self.embedder, name, [one.name for one in self.store.builds()]),
         )
 
     def serving_name(self) -> str | None:
@@ -433,8 +434,9 @@ class LiveSpace:
     def status(self) -> IndexStatus:
         described = Embedding.objects.filter(embedder=self.embedder).count()
         serving, indexed, problem = None, 0, None
+        collections: list[str] = []
         try:
-            serving = self.index.serving()
+            serving, collections = self.index.serving(), self.index.collections()
             indexed = 0 if serving is None else self.index.count(None)
         except IndexUnavailable as error:
             problem = str(error)
@@ -444,7 +446,8 @@ class LiveSpace:
             indexed=indexed,
             newer=max(0, described - indexed),
             problem=problem,
-            is_rolled_back=serving is not None and _newest_name(self.embedder) != serving,
+            is_rolled_back=serving is not None
+            and _is_newer_there(self.embedder, serving, collections),
             is_live=True,
         )
 
@@ -646,7 +649,6 @@ def rebuild(
             build.name = manifest.name
             on_progress(1.0)  # the last moment to stop it
             store.activate(manifest.name)
-            _catch_up(store, embedder, after=last_embedding(manifest))
         except BaseException as error:
             if build.name:
                 store.remove(build.name)
@@ -654,6 +656,8 @@ def rebuild(
             build.save(update_fields=["state", "problem", "name"])
             raise
         _record(build, manifest)
+        # It serves: what it could not be told of is found and repaired by `index_check`.
+        _catch_up(store, embedder, after=last_embedding(manifest))
         removed = store.prune(settings.INDEX_KEEP_BUILDS)
     _look_again(embedder)
     IndexBuild.objects.filter(embedder=embedder, name__in=removed).update(
@@ -754,8 +758,11 @@ def activate(build: IndexBuild) -> None:
 
 
 def remove_all(embedder: Embedder) -> None:
-    """Delete all builds of an embedder. Raises BuildInProgress while one is being built."""
-    store = build_store(embedder)
+    """Delete all builds of an embedder, wherever they are.
+
+    Raises BuildInProgress while one is being built, IndexUnavailable.
+    """
+    store = _store(embedder)
     with store.lock():
         IndexBuild.objects.filter(embedder=embedder).exclude(state=IndexBuild.State.FAILED).update(
             state=IndexBuild.State.REMOVED
@@ -817,9 +824,11 @@ def held_vectors(embedder: Embedder) -> Iterator[tuple[Keys, Vectors]]:
         yield from space.store.stored(build.manifest.name)
 
 
-def _newest_name(embedder: Embedder) -> str | None:
+def _is_newer_there(embedder: Embedder, serving: str, names: Iterable[str]) -> bool:
+    """Whether a good build is among those of these names that is newer than the serving one."""
+    newer = [name for name in names if name > serving]  # they begin with the time
     ready = IndexBuild.objects.filter(embedder=embedder, state=IndexBuild.State.READY)
-    return ready.values_list("name", flat=True).first()
+    return bool(newer) and ready.filter(name__in=newer).exists()
 
 
 def is_serving(build: IndexBuild) -> bool:

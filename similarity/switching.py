@@ -103,7 +103,8 @@ def drop(name: str) -> list[Embedder]:
     """Take an embedder's vectors and index away: of that name or key, all but the serving one.
 
     Gives those dropped. Raises Serving if that one alone is meant, ModelNotReady for a name
-    that nothing was described by, AlreadyEnded while it is being filled, BuildInProgress.
+    that nothing was described by, AlreadyEnded while it is being filled, BuildInProgress,
+    IndexUnavailable.
     """
     known = [row for row in Embedder.objects.order_by("pk") if name in {row.name, row.key}]
     if not known:

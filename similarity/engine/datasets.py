@@ -132,7 +132,7 @@ def _folders(folder: Path) -> Iterable[Path]:
 def _checked(listing: Path, reader: Any) -> list[Photo]:
     try:
         photos: list[Photo] = reader(listing)
-    except (KeyError, TypeError, ValueError, csv.Error) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise BadDataset(f"{listing} is not laid out as it should be: {error!r}") from error
     absent = [photo.path for photo in photos if not photo.path.is_file()]
     if absent:

@@ -107,9 +107,10 @@ class LiveStore:
         self.index.drop(name)
 
     def clear(self) -> None:
-        """Delete all collections, the one that serves included."""
+        """Delete all collections, the one that serves included, and files of a former engine."""
         for name in self.index.collections():
             self.index.drop(name)
+        self._files.clear()
 
     def prune(self, keep: int) -> list[str]:
         """Delete all but the newest `keep` and the one that serves; the names deleted."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -29,10 +29,12 @@ def search(run: Run) -> None:
     """Find what is most like a photo, a box of it, or a known garment, and fits what is said."""
     checkpoint(run, "comparing", 0.5)
     neighbours = _neighbours(run)
-    with transaction.atomic():
+
+    def end() -> None:
         finish(run)
         Run.objects.filter(pk=run.pk).update(embedder=run.embedder)
-        _add_hits(run, neighbours)
+
+    _keep(run, neighbours, end)
 
 
 def answer(run: Run) -> None:
@@ -44,9 +46,24 @@ def answer(run: Run) -> None:
     run.started_at = timezone.now()
     neighbours = _neighbours(run)
     run.state, run.progress, run.finished_at = Run.State.DONE, 1.0, timezone.now()
-    with transaction.atomic():
-        run.save(force_insert=True)
-        _add_hits(run, neighbours)
+    _keep(run, neighbours, lambda: run.save(force_insert=True))
+
+
+def _keep(run: Run, neighbours: Sequence[Neighbour], end: Callable[[], None]) -> None:
+    """End a search with what it has found, in one transaction.
+
+    What was deleted since it was found is left out; looking at that each time would take longer.
+    """
+    try:
+        with transaction.atomic():
+            end()
+            _add_hits(run, neighbours)
+    except IntegrityError:
+        segments = [item.segment_id for item in neighbours]
+        there = set(Segment.objects.filter(pk__in=segments).values_list("pk", flat=True))
+        if there.issuperset(segments):  # something else is the matter
+            raise
+        _keep(run, [item for item in neighbours if item.segment_id in there], end)
 
 
 def _neighbours(run: Run) -> list[Neighbour]:

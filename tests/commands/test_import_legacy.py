@@ -142,6 +142,7 @@ def test_no_file_outside_of_the_feed_s_folder_is_read(shop, capsys, tmp_path, ad
         ('{"name": "x", "images": "images/green.png"}', "no reference"),
         ("[1, 2]", "no JSON object"),
         ("{", "no JSON"),
+        (r'{"reference": "D-2", "name": "Party dress \ud83d"}', "half of a character"),
     ],
 )
 def test_a_bad_row_is_reported_and_stops_no_other(shop, capsys, tmp_path, line, said):

@@ -86,8 +86,25 @@ def _a_box_of_three_numbers(folder: Path) -> None:
     path.write_text(path.read_text().replace("[10, 60, 30, 80]", "[10, 60, 30]"))
 
 
+def _a_line_that_breaks_off(folder: Path) -> None:
+    path = folder / "clothing" / "labels.csv"
+    path.write_text(path.read_text() + "\na.jpg")
+
+
+def _a_list_of_photos(folder: Path) -> None:
+    (folder / "street" / "garments.json").write_text('{"photos": []}')
+
+
 @pytest.mark.parametrize(
-    "spoil", [_no_such_photo, _no_label_column, _not_json, _a_box_of_three_numbers]
+    "spoil",
+    [
+        _no_such_photo,
+        _no_label_column,
+        _a_line_that_breaks_off,
+        _not_json,
+        _a_list_of_photos,
+        _a_box_of_three_numbers,
+    ],
 )
 def test_what_is_not_laid_out_as_it_should_be_is_refused(
     folder: Path, spoil: Callable[[Path], None]

@@ -13,7 +13,16 @@ from django.db.models.signals import post_delete
 from catalog import bulk
 from catalog.models import Category, OriginalImage, Product
 from catalog.services import category_named, save_product
-from similarity import backends, indexing, pipeline, prototypes, services, serving, upkeep
+from similarity import (
+    backends,
+    indexing,
+    pipeline,
+    prototypes,
+    services,
+    serving,
+    switching,
+    upkeep,
+)
 from similarity.engine import NO_CATEGORY
 from similarity.engine.errors import BrokenBuild, IndexUnavailable
 from similarity.merging import merge_products
@@ -200,6 +209,28 @@ def test_a_build_that_fails_leaves_nothing(engine, shop):
     with pytest.raises(RuntimeError):
         indexing.rebuild(serving.serving_embedder(), on_progress=fail)
     assert (engine.collections(), engine.serving()) == (before, before[0])
+
+
+def test_a_collection_serves_though_it_could_not_be_told_of_what_came(engine, shop, monkeypatch):
+    def fall_silent(name):
+        raise IndexUnavailable("Down for a moment.")
+
+    monkeypatch.setattr(engine, "categories", fall_silent)
+    with pytest.raises(IndexUnavailable):
+        indexing.rebuild(serving.serving_embedder())
+    latest = IndexBuild.objects.first()
+    assert (engine.serving(), latest.state, held(engine)) == (latest.name, "ready", rows())
+    assert found("green")[0] == "GREEN"
+
+
+def test_what_an_embedder_is_dropped_with_are_its_collections(engine, shop):
+    other = Embedder.objects.create(name="tests", fingerprint="1" * 64, dim=4)
+    pipeline.add_embeddings(other, [shop["red"]], np.eye(4, dtype=np.float32)[:1])
+    index = indexing.live_index(other)
+    indexing.rebuild(other)
+    switching.drop("tests")
+    assert (index.collections(), index.serving()) == ([], None)
+    assert len(engine.collections()) == 1
 
 
 def test_filters_and_colours_go_first_as_ever(engine, shop, stranger):

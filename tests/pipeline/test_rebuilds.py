@@ -8,6 +8,7 @@ from django.utils import timezone
 from similarity import indexing, pipeline, services, serving
 from similarity.errors import OtherEmbedder
 from similarity.models import Embedder, IndexBuild, Run
+from tests.engine.live import live_options
 from tests.shop import add_product
 
 
@@ -49,6 +50,35 @@ def test_a_roll_back_is_not_undone_by_itself(stale):
     services.roll_back(first)
     assert indexing.status(serving.serving_embedder()).is_rolled_back
     assert services.rebuild_if_needed() is None
+
+
+def rebuilds_unasked_with_more_photos() -> bool:
+    for seed in range(3, 6):
+        add_product(f"P-{seed}", seed=seed)
+    Run.objects.update(finished_at=timezone.now() - 2 * services.REST)
+    return services.rebuild_if_needed() is not None
+
+
+def test_who_goes_back_from_a_service_to_files_has_them_rebuilt(stale, settings):
+    options, files = live_options("qdrant"), settings.INDEX
+    rebuilt()
+    settings.INDEX, settings.BACKEND_OPTIONS = "qdrant", {"qdrant": options}
+    indexing.forget()
+    rebuilt()
+    settings.INDEX = files
+    indexing.forget()
+    assert rebuilds_unasked_with_more_photos()
+
+
+def test_a_build_that_serves_though_its_process_was_killed_is_rebuilt(stale, monkeypatch):
+    def die(*_):
+        raise SystemExit
+
+    rebuilt()
+    monkeypatch.setattr(indexing, "_record", die)
+    with pytest.raises(SystemExit):
+        indexing.rebuild(serving.serving_embedder())
+    assert rebuilds_unasked_with_more_photos()
 
 
 def test_a_rebuild_that_is_stopped_at_the_last_moment_leaves_nothing(stale):

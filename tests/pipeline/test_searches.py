@@ -7,8 +7,9 @@ import io
 import pytest
 from PIL import Image
 
+from catalog.models import OriginalImage
 from catalog.services import save_product
-from similarity import backends, indexing, pipeline, results, services, serving
+from similarity import backends, combined, indexing, pipeline, results, services, serving
 from similarity.errors import BadBox, NotDescribed
 from similarity.models import Hit, Query, Run
 from tests.pictures import encoded, photo, picture
@@ -196,6 +197,27 @@ def test_a_result_that_is_deleted_leaves_the_kept_results():
     segment.image.product.delete()
     assert run.hits.count() == 0
     assert not Hit.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("by", ["the request", "a worker"])
+def test_what_is_deleted_while_it_is_found_is_left_out(monkeypatch, by):
+    going = add_product("RED", "red").image
+    add_product("PINK", "pink")
+    find = combined.find
+
+    def find_and_lose(*arguments, **how):
+        found = find(*arguments, **how)
+        OriginalImage.objects.filter(pk=going.pk).delete()
+        return found
+
+    monkeypatch.setattr(combined, "find", find_and_lose)
+    monkeypatch.setattr(type(backends.embedder()), "light", by == "the request")
+    run = search_with(photo("red", seed=9))
+    pipeline.execute(run.pk)
+    run.refresh_from_db()
+    assert (run.state, references(run)) == (Run.State.DONE, ["PINK"])
+    assert [hit.rank for hit in run.hits.all()] == [0]
 
 
 def test_vectors_of_two_embedders_never_mix(settings):

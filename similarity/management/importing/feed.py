@@ -110,6 +110,9 @@ def _json_lines(path: Path) -> Iterator[tuple[int, Cells | BadRow]]:
                 continue
             try:
                 cells = json.loads(line, parse_float=Decimal)
+                json.dumps(cells, ensure_ascii=False, default=str).encode()
+            except UnicodeEncodeError:  # an exporter has cut a text in the middle of an emoji
+                yield number, BadRow("It has half of a character, which nothing can store.")
             except (ValueError, RecursionError) as error:
                 yield number, BadRow(f"It is no JSON: {error}")
             else:
