@@ -237,6 +237,17 @@ def test_an_example_that_is_not_described_yet_is_told(stranger, shop):
     refused(stranger.post(URL, {"like": [shop["red"].identifier]}), 409, "not_described")
 
 
+def test_a_photo_that_cannot_be_searched_with_is_not_kept(
+    stranger, shop, django_capture_on_commit_callbacks
+):
+    shop["red"].embeddings.all().delete()
+    before = traces()
+    body = {"image": as_base64(photo()), "like": [shop["red"].identifier]}
+    with django_capture_on_commit_callbacks(execute=True):  # by which files are deleted
+        refused(stranger.post(URL, body), 409, "not_described")
+    assert traces() == before
+
+
 # --- An embedder with a text side ------------------------------------------------------------
 
 
