@@ -99,6 +99,9 @@ def search(
     embedder = serving.chosen(model)
     if query is not None and box is not None:
         box = _clamped(box, query)
+    expires_at = _forgotten_at(asked_by)
+    if asked_by is None and query is None:  # in nobody's history, and no photo takes it along
+        expires_at = timezone.now() + _lifetime()
     run = Run(
         id=pk or uuid.uuid4(),
         kind=Run.Kind.SEARCH,
@@ -114,7 +117,7 @@ def search(
             "top_categories": top_categories,
             **wish.options,
         },
-        expires_at=_forgotten_at(asked_by),
+        expires_at=expires_at,
     )
     if not _needs_embedder(query, wish, embedder) or serving.backend_of(embedder).light:
         run.embedder = embedder
