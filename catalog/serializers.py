@@ -247,6 +247,13 @@ class ImageSerializer(serializers.ModelSerializer[OriginalImage]):
             "source_name",
         )
 
+    def update(self, instance: OriginalImage, validated_data: dict[str, Any]) -> OriginalImage:
+        """What is not named stays as it is, which a worker may be changing."""
+        for name, value in validated_data.items():
+            setattr(instance, name, value)
+        instance.save(update_fields=list(validated_data))
+        return instance
+
     @extend_schema_field(
         {
             "type": ["string", "null"],

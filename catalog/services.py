@@ -287,7 +287,8 @@ def save_product(
     Categories, tags and sizes are given by name and made when they are new. Raises Django's
     ValidationError, by field, for values that do not fit, and changes nothing then.
     """
-    product = Product.objects.filter(reference=reference).first() or Product(reference=reference)
+    known = Product.objects.select_for_update().filter(reference=reference)  # two take turns
+    product = known.first() or Product(reference=reference)
     for name, value in details.items():
         setattr(product, name, value)
     if category is not None:
@@ -332,8 +333,12 @@ def category_named(name: str) -> Category | None:
     if known := Category.objects.filter(name=name).first():
         return known
     category = Category(name=name, slug=_free_slug(name))
-    category.full_clean()
-    category.save()
+    category.clean_fields()
+    try:
+        with transaction.atomic():
+            category.save()
+    except IntegrityError:  # somebody has made it meanwhile, or taken its slug
+        return category_named(name)
     return category
 
 

@@ -50,9 +50,10 @@ class Local:
     @transaction.atomic
     def refresh(self, refresh: str) -> Tokens:
         token = _verified(RefreshToken, refresh)
-        user = _locked(_owner(token).pk)
+        _locked(token[api_settings.USER_ID_CLAIM])
+        owner = _owner(token)  # by the password, which nobody can change meanwhile
         _use_up(token)
-        return _tokens(user, _sign_in(token))
+        return _tokens(owner, _sign_in(token))
 
     @transaction.atomic
     def sign_out(self, refresh: str) -> None:
@@ -123,12 +124,10 @@ def _end(token: Token) -> None:
     BlacklistedToken.objects.bulk_create(BlacklistedToken(token=row) for row in own)
 
 
-def _locked(user: Any) -> User:
-    """A person, whose tokens nobody else gives out or ends until the transaction does."""
-    locked = User.objects.select_for_update().filter(pk=user).first()
-    if locked is None:
+def _locked(user: Any) -> None:
+    """Lock a person, whose tokens nobody else gives out or ends until the transaction does."""
+    if not User.objects.select_for_update().filter(pk=user).exists():
         raise InvalidToken
-    return locked
 
 
 def _owner(token: Token) -> User:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from django.conf import settings
@@ -33,9 +33,9 @@ from similarity.services.uploads import take_in
 NO_WISH = Wish()
 
 
-def keep_query(picture: Picture, owner: User | None) -> Query:
-    """Keep a photo to search with, until it expires."""
-    lifetime = dt.timedelta(days=settings.QUERY_LIFETIME_DAYS)
+def keep_query(picture: Picture, owner: User | None, *, briefly: bool = False) -> Query:
+    """Keep a photo to search with, until it expires; `briefly` for what nobody comes back to."""
+    lifetime = FORGOTTEN_AFTER if briefly else _lifetime()
     query = Query(
         sha256=picture.sha256,
         width=picture.width,
@@ -45,6 +45,21 @@ def keep_query(picture: Picture, owner: User | None) -> Query:
     )
     query.file.save(f"{query.pk}.jpg", ContentFile(picture.jpeg))
     return query
+
+
+@contextmanager
+def _kept(picture: Picture, owner: User | None, *, briefly: bool = False) -> Iterator[Query]:
+    """A photo that is kept, unless what it is kept for cannot be started."""
+    query = keep_query(picture, owner, briefly=briefly)
+    try:
+        yield query
+    except BaseException:
+        query.delete()
+        raise
+
+
+def _lifetime() -> dt.timedelta:
+    return dt.timedelta(days=settings.QUERY_LIFETIME_DAYS)
 
 
 def _forgotten_at(person: User | None) -> dt.datetime | None:
@@ -84,6 +99,9 @@ def search(
     embedder = serving.chosen(model)
     if query is not None and box is not None:
         box = _clamped(box, query)
+    expires_at = _forgotten_at(asked_by)
+    if asked_by is None and query is None:  # in nobody's history, and no photo takes it along
+        expires_at = timezone.now() + _lifetime()
     run = Run(
         id=pk or uuid.uuid4(),
         kind=Run.Kind.SEARCH,
@@ -99,7 +117,7 @@ def search(
             "top_categories": top_categories,
             **wish.options,
         },
-        expires_at=_forgotten_at(asked_by),
+        expires_at=expires_at,
     )
     if not _needs_embedder(query, wish, embedder) or serving.backend_of(embedder).light:
         run.embedder = embedder
@@ -183,8 +201,8 @@ def _with_photo(
     serving.chosen(model)
     if box is not None:
         box = _clamped(box, picture)
-    query = keep_query(picture, asked_by)
-    run = start(query=query, box=box, model=model, asked_by=asked_by, pk=pk, **how)
+    with _kept(picture, asked_by, briefly=kind == Run.Kind.SORT) as query:
+        run = start(query=query, box=box, model=model, asked_by=asked_by, pk=pk, **how)
     if run.query_id != query.pk:  # the same id came twice at once, and the other was faster
         query.delete()
     return run
@@ -258,11 +276,10 @@ def split_photo(data: bytes, *, asked_by: User | None = None, pk: uuid.UUID | No
 
     The photo is there until the caller deletes the run's query, so no id is good twice.
     """
-    query = keep_query(take_in(data), asked_by)
     try:
-        return _detection(query, asked_by, pk)
+        with _kept(take_in(data), asked_by, briefly=True) as query:
+            return _detection(query, asked_by, pk)
     except IntegrityError as error:
-        query.delete()
         raise IdTaken(_("This id is taken. Give another.")) from error
 
 

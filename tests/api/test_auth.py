@@ -18,6 +18,8 @@ from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 from rest_framework_simplejwt.tokens import RefreshToken
 
 from accounts import roles
+from accounts.models import User
+from accounts.providers import local
 from accounts.providers.local import Local
 from tests.api import refused
 from tests.conftest import person
@@ -286,6 +288,18 @@ def test_a_new_password_ends_all_that_was_signed_in_with_the_old_one(stranger):
     refused(post(stranger, "refresh", refresh_token=tokens["refresh_token"]), 401, "invalid_token")
     refused(post(stranger, "sign-in", **SAM), 401, "wrong_credentials")
     assert post(stranger, "sign-in", **SAM | {"password": "green-wool-7"}).status_code == 200
+
+
+def test_a_refresh_that_a_new_password_overtakes_gets_no_tokens(stranger, monkeypatch):
+    tokens = registered(stranger)
+    lock = local._locked
+
+    def change_first(user):
+        Local().change_password(User.objects.get(), SAM["password"], "green-wool-7")
+        return lock(user)
+
+    monkeypatch.setattr(local, "_locked", change_first)
+    refused(post(stranger, "refresh", refresh_token=tokens["refresh_token"]), 401, "invalid_token")
 
 
 def test_a_session_outlives_its_own_change_of_password(shopper):

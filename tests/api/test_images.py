@@ -7,6 +7,7 @@ from PIL import Image
 
 from catalog.models import OriginalImage, Segment
 from catalog.pictures import WIDTHS
+from catalog.serializers import ImageSerializer
 from catalog.services import save_product
 from tests.api import queries_of, refused, stored_files
 from tests.pictures import photo
@@ -166,6 +167,20 @@ def test_what_answers_a_change_has_all_that_is_shown_of_an_image(merchandiser, i
 
 def test_an_image_can_be_taken_from_its_product(merchandiser, image):
     assert merchandiser.patch(page(image), {"product": None}).json()["product"] is None
+
+
+def test_a_change_leaves_alone_what_a_worker_writes_meanwhile(merchandiser, image, monkeypatch):
+    OriginalImage.objects.update(status=OriginalImage.Status.PENDING)
+    check = ImageSerializer.is_valid
+
+    def described_meanwhile(*given, **options):
+        OriginalImage.objects.update(status=OriginalImage.Status.READY)
+        return check(*given, **options)
+
+    monkeypatch.setattr(ImageSerializer, "is_valid", described_meanwhile)
+    assert merchandiser.patch(page(image), {"position": 3}).status_code == 200
+    image.refresh_from_db()
+    assert (image.status, image.position) == (OriginalImage.Status.READY, 3)
 
 
 def test_an_image_cannot_be_given_to_an_unknown_product(merchandiser, image):

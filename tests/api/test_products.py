@@ -1,11 +1,15 @@
 """/api/v1/products/: all may read, merchandisers write; what is deleted leaves results at once."""
 
+import threading
+from contextlib import suppress
+
 import pytest
 
 from catalog.models import Category, OriginalImage, Product
 from catalog.services import save_product
 from tests.api import queries_of, references, refused, stored_files, traces
 from tests.api.test_searches import FILTERS, ONE, OTHER
+from tests.conftest import client_of
 from tests.pictures import photo
 from tests.shop import add_photo, add_product
 
@@ -124,6 +128,26 @@ def test_what_is_not_named_stays_as_it_is(merchandiser, pair):
     assert response.json()["price"] == "9.90"
     assert response.json()["tags"] == ["floral"]
     assert response.json()["category"] == "Summer dresses"
+
+
+def test_of_two_changes_at_once_neither_undoes_the_other(merchandiser, beside, monkeypatch):
+    save_product("ONE", name="Dress")
+    check = Product.clean
+    both_have_read = threading.Barrier(2)
+
+    def check_together(product):
+        with suppress(threading.BrokenBarrierError):  # where the database lets one in at a time
+            both_have_read.wait(3)
+        check(product)
+
+    def change(details) -> int:
+        return client_of(merchandiser.user).patch(page("ONE"), details).status_code
+
+    monkeypatch.setattr(Product, "clean", check_together)
+    answers = [beside(change, details) for details in ({"brand": "Ada"}, {"store": "Paris"})]
+    assert [answer.result(60) for answer in answers] == [200, 200]
+    product = Product.objects.get()
+    assert (product.brand, product.store) == ("Ada", "Paris")
 
 
 @pytest.mark.parametrize("nothing", [None, ""])

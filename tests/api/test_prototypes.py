@@ -1,12 +1,14 @@
 """Categories by their look over REST: /searches/prototypes/, narrowed searches, predictions."""
 
 import uuid
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from catalog.models import Product
 from similarity import prototypes, tasks
-from similarity.models import Run
+from similarity.models import Query, Run
 from tests.api import references, refused
 from tests.pictures import as_base64, as_file, photo
 from tests.shop import add_product
@@ -68,6 +70,11 @@ def test_it_is_in_nobodys_history_and_forgotten_after_a_while(shopper, shop):
     shopper.post(URL, {"image": as_base64(photo("red", seed=9))})
     assert shopper.get(SEARCHES).json()["count"] == 0
     assert Run.objects.get(kind=Run.Kind.SORT).expires_at is not None
+
+
+def test_its_photo_is_forgotten_with_it(shopper, shop):
+    shopper.post(URL, {"image": as_base64(photo("red", seed=9))})
+    assert Query.objects.get().expires_at < timezone.now() + timedelta(hours=1)
 
 
 def test_a_heavy_embedder_leaves_it_to_a_worker(stranger, db, settings):

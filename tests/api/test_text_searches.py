@@ -1,8 +1,10 @@
 """/api/v1/searches/ by words, by what is to be left out, and by examples."""
 
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from django.utils import timezone
 
 from catalog.models import ProductWord
 from catalog.services import save_product
@@ -235,6 +237,29 @@ def test_a_garment_and_examples_go_together(stranger, shop):
 def test_an_example_that_is_not_described_yet_is_told(stranger, shop):
     shop["red"].embeddings.all().delete()
     refused(stranger.post(URL, {"like": [shop["red"].identifier]}), 409, "not_described")
+
+
+def test_a_stranger_s_search_without_a_photo_is_forgotten_like_one_with(stranger, shop, settings):
+    settings.QUERY_LIFETIME_DAYS = 3
+    for asked in ({"text": "dress"}, {"segment": shop["red"].identifier}):
+        run = Run.objects.get(pk=search(stranger, **asked).json()["id"])
+        assert timedelta(days=2) < run.expires_at - timezone.now() <= timedelta(days=3)
+
+
+def test_a_person_s_search_without_a_photo_stays_in_their_history(shopper, shop):
+    pk = search(shopper, text="dress").json()["id"]
+    assert Run.objects.get(pk=pk).expires_at is None
+
+
+def test_a_photo_that_cannot_be_searched_with_is_not_kept(
+    stranger, shop, django_capture_on_commit_callbacks
+):
+    shop["red"].embeddings.all().delete()
+    before = traces()
+    body = {"image": as_base64(photo()), "like": [shop["red"].identifier]}
+    with django_capture_on_commit_callbacks(execute=True):  # by which files are deleted
+        refused(stranger.post(URL, body), 409, "not_described")
+    assert traces() == before
 
 
 # --- An embedder with a text side ------------------------------------------------------------

@@ -3,6 +3,7 @@
 import pytest
 from django.core.exceptions import ValidationError
 
+from catalog import services
 from catalog.models import Category, Product, SegmentColour, Tag
 from catalog.services import Found, category_named, replace_segments, save_product
 from similarity.engine.colours import NAMES
@@ -29,6 +30,20 @@ def test_categories_that_read_alike_stay_apart(db):
     shoes, slashed = category_named("Women Shoes"), category_named("Women / Shoes")
     assert (shoes.slug, slashed.slug) == ("women-shoes", "women-shoes-2")
     assert category_named("Women Shoes") == shoes
+
+
+@pytest.mark.parametrize("name", ["Dresses", "Dresses!"])
+def test_a_category_that_somebody_makes_meanwhile_stands_in_nobodys_way(db, monkeypatch, name):
+    free_slug = services._free_slug
+
+    def made_meanwhile(wanted):
+        slug = free_slug(wanted)
+        Category.objects.get_or_create(name=name, slug="dresses")
+        return slug
+
+    monkeypatch.setattr(services, "_free_slug", made_meanwhile)
+    assert category_named("Dresses").name == "Dresses"
+    assert {category.name for category in Category.objects.all()} == {name, "Dresses"}
 
 
 def test_a_category_of_any_script_can_be_saved_again(db):

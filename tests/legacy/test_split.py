@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from similarity.models import Query, Run
 from tests.api import stored_files
@@ -86,6 +89,12 @@ def test_the_administrator_s_page_is_not_for_shoppers(stranger, shopper):
         403,
         "You do not have permission to perform this action.",
     )
+
+
+def test_a_photo_whose_process_dies_before_it_answers_is_gone_in_an_hour(shopper, monkeypatch):
+    monkeypatch.setattr(Query, "delete", lambda query: None)
+    shopper.post(SEARCH, {"image_base64": PHOTO})
+    assert Query.objects.get().expires_at < timezone.now() + timedelta(hours=1)
 
 
 @pytest.mark.parametrize("path", [SEARCH, ADMIN])
