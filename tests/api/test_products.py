@@ -4,6 +4,8 @@ import threading
 from contextlib import suppress
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from catalog.models import Category, OriginalImage, Product
 from catalog.services import save_product
@@ -81,6 +83,16 @@ def test_the_list_can_be_searched_by_words(stranger, pair, words):
 @pytest.mark.parametrize("ordering", ["price", "rating", "-name", "-brand", "-created_at"])
 def test_the_list_can_be_ordered(stranger, pair, ordering):
     assert references(stranger.get(URL, {"ordering": ordering})) == ["OTHER", "ONE"]
+
+
+@pytest.mark.parametrize(("ordering", "how"), [("price", "ASC"), ("-price", "DESC")])
+def test_products_of_one_price_come_by_their_key(stranger, pair, ordering, how):
+    """Else a database may order them differently for each page: PostgreSQL does."""
+    with CaptureQueriesContext(connection) as asked:
+        stranger.get(URL, {"ordering": ordering})
+    asked_for = [query["sql"].replace("`", '"') for query in asked.captured_queries]
+    orders = [sql.partition("ORDER BY")[2] for sql in asked_for]
+    assert any(f'"price" {how}, "catalog_product"."id" {how} LIMIT' in order for order in orders)
 
 
 def test_the_list_comes_in_pages(stranger, pair):
