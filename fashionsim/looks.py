@@ -406,7 +406,7 @@ class View:
 def look(run: Run, view: View = View()) -> dict[str, Any]:
     """What the templates show of a search, in whatever state it is."""
     unfinished = not run.has_ended
-    looking = run.query is not None and _is_being_looked_at(run.query)
+    looking = run.query is not None and run.query.being_looked_at() is not None
     filters = run.options.get("filters") or {}
     found = results.of_run(run)
     shown = cards(found if view.sort else found[: view.shown])
@@ -498,16 +498,6 @@ def _wish(run: Run) -> dict[str, Any]:
         "kept_examples": kept,
         "examples": examples,
     }
-
-
-def _is_being_looked_at(query: Query) -> bool:
-    """Whether somebody still looks for garments in the photo; if not, it knows what was found."""
-    if query.detections is not None:
-        return False
-    if query.runs.under_way(Run.Kind.DETECT).exists():
-        return True
-    query.refresh_from_db(fields=["detections"])  # they may have come since the photo was read
-    return False
 
 
 def _photo(query: Query | None, box: Sequence[float] | None) -> dict[str, Any]:

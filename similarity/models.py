@@ -165,6 +165,15 @@ class Query(models.Model):
     def __str__(self) -> str:
         return str(self.id)
 
+    def being_looked_at(self) -> Run | None:
+        """The run that looks for its garments; without one, `detections` are as they are now."""
+        if self.detections is not None:
+            return None
+        if run := self.runs.under_way(Run.Kind.DETECT).first():
+            return run
+        self.refresh_from_db(fields=["detections"])  # they may have come since it was read
+        return None
+
 
 class RunQuerySet(models.QuerySet["Run"]):
     """The arrows between a run's states. Each is one conditional UPDATE: who gets it, has it."""

@@ -11,13 +11,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from accounts.admin import WITH_NAMES
-from catalog.admin import (
-    Bounded,
-    badge,
-    thumbnail,
-    when,
-    with_reason,
-)
+from catalog.admin import Bounded, badge, thumbnail, when, with_reason
 from catalog.models import OriginalImage
 from similarity.models import Rule
 

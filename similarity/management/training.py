@@ -22,6 +22,8 @@ from similarity.engine.weights import not_installed
 from similarity.labelled import catalogue_photos
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from similarity.engine.training.trainer import Task, Trainer
 
 
@@ -79,7 +81,7 @@ def add_teacher(parser: ArgumentParser, what: str) -> None:
     )
 
 
-def of_teacher(options: dict[str, Any]) -> dict[str, Any]:
+def _of_teacher(options: dict[str, Any]) -> dict[str, Any]:
     """The options by which a teacher is taught first, with weights and checkpoint of its own."""
     return options | {
         "minutes": options["teacher_minutes"],
@@ -122,16 +124,15 @@ def _share(text: str) -> float:
     return value
 
 
-def check(options: dict[str, Any], *others: Path) -> None:
-    """What can be known to be wrong before hours of work.
-
-    `others` are checkpoints that the training may be resumed from beside its own.
-    """
+def check(options: dict[str, Any]) -> None:
+    """What can be known to be wrong before hours of work."""
     if options["data"] is None and not options.get("from_catalogue"):
         raise CommandError("Name the photos to learn from: --data FOLDER.")
-    path = checkpoint(options)
-    if options["resume"] and not any(known.is_file() for known in (path, *others)):
-        raise CommandError(f"There is no checkpoint {path} to resume from.")
+    known = [_checkpoint(options)]
+    if "teacher" in options:
+        known.append(_checkpoint(_of_teacher(options)))
+    if options["resume"] and not any(path.is_file() for path in known):
+        raise CommandError(f"There is no checkpoint {known[0]} to resume from.")
     if options["start_from"] and not options["start_from"].is_file():
         raise CommandError(f"There are no weights {options['start_from']} to start from.")
     options["output"].parent.mkdir(parents=True, exist_ok=True)
@@ -153,7 +154,7 @@ def trainer(task: Task, options: dict[str, Any]) -> Trainer:
     made = Trainer(
         task,
         Budget(options["minutes"], options["epochs"]),
-        checkpoint(options),
+        _checkpoint(options),
         device=options["device"],
     )
     if options["resume"] and made.checkpoint.is_file():
@@ -185,7 +186,7 @@ def split(photos: list[Photo], options: dict[str, Any]) -> Split:
     return parts
 
 
-def checkpoint(options: dict[str, Any]) -> Path:
+def _checkpoint(options: dict[str, Any]) -> Path:
     output: Path = options["output"]
     return output.with_suffix(".checkpoint")
 
@@ -207,6 +208,13 @@ def train(trainer: Trainer, say: Any) -> None:
                 losses = ", ".join(f"{name} {loss:.3f}" for name, loss in progress.losses.items())
                 figures = ", ".join(f"{name} {v:.3f}" for name, v in progress.figures.items())
                 say(f"epoch {progress.epoch}, {trainer.seconds / 60:.1f} min: {figures} ({losses})")
+
+
+def taught(task: Task, options: dict[str, Any], say: Any) -> nn.Module:
+    """The network of a teacher's task, after its own training."""
+    teachers = trainer(task, _of_teacher(options))
+    train(teachers, say)
+    return teachers.network
 
 
 def keep(

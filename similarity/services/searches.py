@@ -213,11 +213,8 @@ def look_for_garments(query: Query, asked_by: User | None) -> Run | None:
 
     With a light detector it has ended when this returns.
     """
-    if query.detections is not None:
-        return None
-    if under_way := query.runs.under_way(Run.Kind.DETECT).first():
-        return under_way
-    query.refresh_from_db(fields=["detections"])  # they may have come since it was read
+    if run := query.being_looked_at():
+        return run
     return None if query.detections is not None else _detection(query, asked_by)
 
 

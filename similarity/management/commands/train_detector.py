@@ -38,7 +38,7 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         if bool(options["teacher"]) != bool(options["teacher_minutes"]):
             raise CommandError("--teacher FOLDER and --teacher-minutes go together.")
-        training.check(options, training.checkpoint(training.of_teacher(options)))
+        training.check(options)
         with training.told():
             parts = training.split(datasets.read(options["data"]), options)
             trainer = self._trainer(parts, options)
@@ -58,10 +58,8 @@ class Command(BaseCommand):
         """MobileNetV2 below a detector's heads, taught what the task teaches."""
         from similarity.engine.training.teacher import read_teacher
 
-        of_teacher = task.for_teacher(read_teacher(options["teacher"]))
-        taught = training.trainer(of_teacher, training.of_teacher(options))
-        training.train(taught, self.stdout.write)
-        return cast("DetectorNetwork", taught.network)
+        lessons = task.for_teacher(read_teacher(options["teacher"]))
+        return cast("DetectorNetwork", training.taught(lessons, options, self.stdout.write))
 
     def _keep(self, trainer: Trainer, parts: Split, options: dict[str, Any]) -> None:
         from similarity.engine.training.detector import DetectorTask

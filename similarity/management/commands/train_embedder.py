@@ -43,7 +43,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_: Any, **options: Any) -> None:
-        training.check(options, training.checkpoint(training.of_teacher(options)))
+        training.check(options)
         with training.told():
             parts = training.split(training.photos(options), options)
             trainer = self._trainer(parts, options)
@@ -70,9 +70,8 @@ class Command(BaseCommand):
             from similarity.engine.training.embedder_teacher import TuningTask
 
             task = TuningTask(teacher, parts.train, parts.held_out, seed=options["seed"])
-            tuned = training.trainer(task, training.of_teacher(options))
-            training.train(tuned, self.stdout.write)
-            teacher = cast("Tuned", tuned.network).teacher
+            tuned = training.taught(task, options, self.stdout.write)
+            teacher = cast("Tuned", tuned).teacher
         return teacher
 
     def _keep(self, trainer: Trainer, parts: Split, options: dict[str, Any]) -> None:
