@@ -3,8 +3,9 @@
 Two layouts are read. A *clothing* folder holds `images/` and `labels.csv` (columns `image`,
 `label`, `sender_id`): one garment a photo, named but not boxed. A *street* folder holds
 `photos/` and `garments.json` (per photo `size` and `garments`, each with `garment` and `box`):
-several garments a photo, boxed in pixels. A folder that holds folders of these layouts is all
-of them together.
+several garments a photo, boxed in pixels. It may hold `masks/` as well, a PNG of bytes for a photo,
+each the place of a name in the listing's `labels`, of which a garment's `tag` is one: they tell
+which pixels are whose. A folder that holds folders of these layouts is all of them together.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import csv
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from similarity.engine.contracts import Box
@@ -25,6 +28,10 @@ from similarity.engine.errors import BadDataset
 
 HELD_OUT = 0.18
 """Share of the photos that training never sees, unless told otherwise."""
+
+SALT = 0
+"""Of the hash that parts photos. With another, shipped weights would be measured on photos that
+they have learnt from."""
 
 LARGEST_GROUP = 0.25
 """A group is held out only if it makes up no more than this share of what is held out, or is no
@@ -44,6 +51,16 @@ class Garment:
 
 
 @dataclass(frozen=True, slots=True)
+class Outlines:
+    """Which pixels of a photo show somebody, and what they wear."""
+
+    path: Path
+    """A picture of bytes as large as the photo; 0 is where there is nobody."""
+    labels: tuple[tuple[int, str], ...]
+    """The bytes that are a garment, and its label; others are skin, hair, a belt or a watch."""
+
+
+@dataclass(frozen=True, slots=True)
 class Photo:
     """A labelled photo."""
 
@@ -56,6 +73,8 @@ class Photo:
     opened: Callable[[], BinaryIO] | None = None
     """Opens one that lies elsewhere, such as in an object store; whoever calls it closes it.
     Raises OSError."""
+    outlines: Outlines | None = None
+    """None where nobody has drawn them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +105,16 @@ def read(folder: Path) -> list[Photo]:
     return photos
 
 
-def split(photos: Sequence[Photo], held_out: float = HELD_OUT, seed: int = 0) -> Split:
+def split(photos: Sequence[Photo], held_out: float = HELD_OUT) -> Split:
     """Part the photos by group: about `held_out` (0 to 1) of each kind of label to measure on.
 
-    The same photos and seed give the same split on every machine: groups are taken in the order
-    of a hash of their name, so that one group more or less moves few of the others.
+    The same photos are parted in the same way on every machine and at all times, so that what is
+    measured is never what weights have learnt from, whichever training they began with. Groups
+    are taken in the order of a hash of their name: one more or less moves few of the others.
     """
     held: set[str] = set()
     for part in ([p for p in photos if _is_boxed(p)], [p for p in photos if not _is_boxed(p)]):
-        held |= _held_out(part, held_out, seed)
+        held |= _held_out(part, held_out)
     return Split(
         tuple(photo for photo in photos if photo.group not in held),
         tuple(photo for photo in photos if photo.group in held),
@@ -120,6 +140,35 @@ def open_rgb(photo: Photo) -> Image.Image:
             return image.convert("RGB")
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise BadDataset(f"{photo.path} cannot be read: {error}") from error
+
+
+NOBODY = 0
+"""What `outlined` has where there is nobody and nothing worn."""
+
+
+def outlined(photo: Photo, labels: Sequence[str] = ()) -> NDArray[np.uint8] | None:
+    """What each pixel (height, width) of a photo shows; None where nobody has drawn outlines.
+
+    `NOBODY`, n + 1 for the label n of `labels`, or len(labels) + 1 for whatever else somebody
+    wears or is. Raises BadDataset for outlines that cannot be read.
+    """
+    if photo.outlines is None:
+        return None
+    numbers = np.full(256, len(labels) + 1, dtype=np.uint8)
+    numbers[0] = NOBODY
+    for byte, label in photo.outlines.labels:
+        if label in labels:
+            numbers[byte] = labels.index(label) + 1
+    try:
+        with Image.open(photo.outlines.path) as drawn:
+            marked: NDArray[np.uint8] = np.asarray(drawn)
+            shape = (drawn.height, drawn.width)
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise BadDataset(f"{photo.outlines.path} cannot be read: {error}") from error
+    if marked.dtype != np.uint8 or marked.shape != shape:
+        raise BadDataset(f"{photo.outlines.path} is not a picture of one byte a pixel.")
+    shown: NDArray[np.uint8] = numbers[marked]
+    return shown
 
 
 def _folders(folder: Path) -> Iterable[Path]:
@@ -153,7 +202,9 @@ def _clothing(listing: Path) -> list[Photo]:
 
 
 def _street(listing: Path) -> list[Photo]:
-    photos = json.loads(listing.read_text(encoding="utf-8"))["photos"]
+    listed = json.loads(listing.read_text(encoding="utf-8"))
+    masks = listing.parent / "masks"
+    bytes_of = {str(tag): byte for byte, tag in enumerate(listed.get("labels", []))}
     return [
         Photo(
             listing.parent / "photos" / Path(name).name,
@@ -162,26 +213,34 @@ def _street(listing: Path) -> list[Photo]:
                 Garment(str(found["garment"]).lower(), Box(*map(float, found["box"])))
                 for found in photo["garments"]
             ),
+            outlines=_outlines(masks / f"{Path(name).stem}.png", photo["garments"], bytes_of),
         )
-        for name, photo in photos.items()
+        for name, photo in listed["photos"].items()
     ]
+
+
+def _outlines(path: Path, garments: Sequence[Any], bytes_of: Mapping[str, int]) -> Outlines | None:
+    if not path.is_file():
+        return None
+    worn = ((bytes_of.get(str(found.get("tag"))), found["garment"]) for found in garments)
+    return Outlines(path, tuple((byte, str(label).lower()) for byte, label in worn if byte))
 
 
 def _is_boxed(photo: Photo) -> bool:
     return any(garment.box is not None for garment in photo.garments)
 
 
-def _held_out(photos: Sequence[Photo], share: float, seed: int) -> set[str]:
+def _held_out(photos: Sequence[Photo], share: float) -> set[str]:
     sizes = Counter(photo.group for photo in photos)
     room = share * len(photos)
     largest = max(LARGEST_GROUP * room, len(photos) / max(1, len(sizes)))
     held = set()
-    for group in sorted(sizes, key=lambda name: _order(seed, name)):
+    for group in sorted(sizes, key=_order):
         if sizes[group] <= min(room, largest):
             held.add(group)
             room -= sizes[group]
     return held
 
 
-def _order(seed: int, name: str) -> str:
-    return hashlib.sha256(f"{seed}:{name}".encode()).hexdigest()
+def _order(name: str) -> str:
+    return hashlib.sha256(f"{SALT}:{name}".encode()).hexdigest()

@@ -52,15 +52,24 @@ def box(image: Image) -> Box | None:
 
     The same image always gives the same box.
     """
-    found = _agreed(image)
-    return None if found is None else _enlarged(found[0], found[1].shape, image)
+    found = box_and_mask(image)
+    return None if found is None else found[0]
 
 
 def mask(image: Image) -> Mask | None:
     """Which pixels are the garment's, on a small copy whose longer side is `SIDE`; None where the
     estimate is unreliable."""
-    found = _agreed(image)
+    found = box_and_mask(image)
     return None if found is None else found[1]
+
+
+def box_and_mask(image: Image) -> tuple[Box, Mask] | None:
+    """Both, for the price of either."""
+    found = _agreed(image)
+    if found is None:
+        return None
+    extent, outline = found
+    return _enlarged(extent, outline.shape, image), outline
 
 
 def _agreed(image: Image) -> tuple[Box, Mask] | None:

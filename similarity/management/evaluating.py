@@ -73,11 +73,10 @@ def add_arguments(parser: ArgumentParser, kind: Kind) -> None:
         default=datasets.HELD_OUT,
         metavar="SHARE",
         help=(
-            "measure on the share of the folder's senders that training with the same seed "
-            'never sees (default %(default)s), or on the "whole" of it'
+            "measure on the share of the folder's senders that training never sees (default "
+            '%(default)s), or on the "whole" of it'
         ),
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the split (default 0)")
     parser.add_argument("--json", type=_new_file, metavar="PATH", help="save the figures there")
     parser.add_argument("--html", type=_new_file, metavar="PATH", help="save a report there")
 
@@ -101,7 +100,7 @@ def photos(options: Mapping[str, Any]) -> list[datasets.Photo]:
     except EngineError as error:
         raise CommandError(str(error)) from error
     if options["held_out"] < 1:
-        found = list(datasets.split(found, options["held_out"], options["seed"]).held_out)
+        found = list(datasets.split(found, options["held_out"]).held_out)
     if not found:
         raise CommandError("No photo is held out: the folder is too small. Try --held-out whole.")
     return found
@@ -124,7 +123,7 @@ def facts(kind: Kind, options: Mapping[str, Any], chosen: Sequence[Model]) -> di
     if options.get("golden"):
         source = {"golden set": options["golden"]}
     elif not options["catalogue"]:
-        source = {key: options[key] for key in ("data", "held_out", "seed")}
+        source = {key: options[key] for key in ("data", "held_out")}
         source["data"] = str(source["data"])
     fingerprints = {model.name: model.backend.fingerprint for model in chosen}
     return {kind: options[kind], **source, "fingerprints": fingerprints}

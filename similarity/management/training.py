@@ -53,6 +53,12 @@ def add_arguments(parser: ArgumentParser, weights: str) -> None:
         metavar="FILE",
         help="take over what fits of these weights: a backbone, or all of a model's own",
     )
+    parser.add_argument(
+        "--blend",
+        type=_share,
+        metavar="SHARE",
+        help="how much of the final weights is what was learnt; the rest is what --start-from gave",
+    )
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint")
     parser.add_argument("--device", default=settings.DEVICE, help="cpu, cuda, mps or auto")
 
@@ -87,6 +93,7 @@ def _of_teacher(options: dict[str, Any]) -> dict[str, Any]:
         "minutes": options["teacher_minutes"],
         "epochs": None,
         "start_from": None,
+        "blend": None,
         "output": options["output"].with_suffix(".teacher.safetensors"),
     }
 
@@ -135,6 +142,8 @@ def check(options: dict[str, Any]) -> None:
         raise CommandError(f"There is no checkpoint {known[0]} to resume from.")
     if options["start_from"] and not options["start_from"].is_file():
         raise CommandError(f"There are no weights {options['start_from']} to start from.")
+    if options["blend"] and not options["start_from"]:
+        raise CommandError("--blend needs --start-from: weights to blend with.")
     options["output"].parent.mkdir(parents=True, exist_ok=True)
 
 
@@ -177,7 +186,7 @@ def told() -> Iterator[None]:
 
 def split(photos: list[Photo], options: dict[str, Any]) -> Split:
     """The photos parted, neither part empty."""
-    parts = datasets.split(photos, options["held_out"], options["seed"])
+    parts = datasets.split(photos, options["held_out"])
     if not parts.train or not parts.held_out:
         raise CommandError(
             f"{len(photos)} photos of {len({p.group for p in photos})} groups are too few to learn "
@@ -198,8 +207,11 @@ def bar(total: int, what: str) -> Iterator[Any]:
         yield drawn.update
 
 
-def train(trainer: Trainer, say: Any) -> None:
-    """Run a training: a bar with the losses, and a line with the figures after each epoch."""
+def train(trainer: Trainer, options: dict[str, Any], say: Any) -> None:
+    """Run a training: a bar with the losses, and a line with the figures after each epoch.
+
+    What it started from is blended in at the end, if that is wanted.
+    """
     with tqdm(total=100, unit="%", disable=not sys.stderr.isatty()) as drawn:
         for progress in trainer.run():
             drawn.n = round(100 * progress.share, 1)
@@ -208,12 +220,18 @@ def train(trainer: Trainer, say: Any) -> None:
                 losses = ", ".join(f"{name} {loss:.3f}" for name, loss in progress.losses.items())
                 figures = ", ".join(f"{name} {v:.3f}" for name, v in progress.figures.items())
                 say(f"epoch {progress.epoch}, {trainer.seconds / 60:.1f} min: {figures} ({losses})")
+    if options["blend"]:
+        from similarity.engine.device import read_tensors
+
+        trainer.blend(read_tensors(options["start_from"]), options["blend"])
+        say("blended: " + ", ".join(f"{name} {v:.3f}" for name, v in trainer.figures.items()))
 
 
 def taught(task: Task, options: dict[str, Any], say: Any) -> nn.Module:
     """The network of a teacher's task, after its own training."""
-    teachers = trainer(task, _of_teacher(options))
-    train(teachers, say)
+    options = _of_teacher(options)
+    teachers = trainer(task, options)
+    train(teachers, options, say)
     return teachers.network
 
 
@@ -249,6 +267,7 @@ def keep(
 
 
 def _stage(trained: Trainer, options: dict[str, Any], parts: Split) -> dict[str, object]:
+    blended = {"share of what was learnt": options["blend"]} if options["blend"] else {}
     return {
         "photos": len(parts.train),
         "held out": len(parts.held_out),
@@ -256,6 +275,7 @@ def _stage(trained: Trainer, options: dict[str, Any], parts: Split) -> dict[str,
         "minutes": round(trained.seconds / 60, 1),
         "steps": trained.step,
         "started from": options["start_from"].name if options["start_from"] else "random weights",
+        **blended,
     }
 
 

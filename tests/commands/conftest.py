@@ -20,5 +20,5 @@ def training_photos(tmp_path_factory):
     some out."""
     folder = tmp_path_factory.mktemp("training")
     labelled.write_clothing(folder / "clothing", products=2, senders=10)
-    labelled.write_street(folder / "street", photos=5)
+    labelled.write_street(folder / "street", photos=5, outlines=True)
     return folder

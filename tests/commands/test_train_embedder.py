@@ -14,6 +14,8 @@ from tests.shop import add_photo, add_product
 
 torch = needs_training()
 
+from safetensors.torch import save_file  # noqa: E402
+
 pytestmark = pytest.mark.ml
 
 
@@ -78,6 +80,34 @@ def test_it_starts_from_weights_and_remembers_what_they_went_through(training_ph
     assert stages[1]["loss of kinds"] == "triplet"
 
 
+def test_what_it_started_from_may_be_blended_in(training_photos, output, capsys):
+    train(output, data=training_photos, epochs=1)
+    further, blended = (output.with_name(f"{name}.safetensors") for name in ("further", "blended"))
+    train(further, data=training_photos, epochs=1, start_from=output, seed=1)
+    train(blended, data=training_photos, epochs=1, start_from=output, seed=1, blend=0.25)
+    before, after, between = map(read_tensors, (output, further, blended))
+    for name, tensor in between.items():
+        wanted = torch.lerp(before[name].float(), after[name].float(), 0.25)
+        torch.testing.assert_close(tensor.float(), wanted, atol=2e-3, rtol=2e-3)
+    stages = json.loads(read_metadata(blended)["lineage"])
+    assert stages[1]["share of what was learnt"] == 0.25
+    assert "share of what was learnt" not in stages[0]
+    printed = capsys.readouterr().out.splitlines()
+    (told,) = (line for line in printed if line.startswith("blended: "))
+    figures = dict(part.rsplit(" ", 1) for part in told.removeprefix("blended: ").split(", "))
+    for name, value in figures.items():
+        assert f"| {name} | {value} |" in blended.with_suffix(".md").read_text()
+
+
+def test_only_weights_of_the_same_network_are_blended(training_photos, output):
+    train(output, data=training_photos, epochs=1)
+    backbone = {k: v for k, v in read_tensors(output).items() if k.startswith("backbone.")}
+    half = output.with_name("half.safetensors")
+    save_file(backbone, half)
+    with pytest.raises(CommandError, match="very same network"):
+        train(output, data=training_photos, epochs=1, start_from=half, blend=0.5)
+
+
 def test_a_teacher_is_listened_to(training_photos, output, tmp_path, capsys):
     tiny_models.write_mobilenet_v2(tmp_path)
     train(output, data=training_photos, epochs=1, teacher=tmp_path)
@@ -113,6 +143,7 @@ def test_it_learns_from_the_shops_own_products(output):
         ({}, "--data FOLDER"),
         ({"resume": True}, "no checkpoint"),
         ({"start_from": "nowhere.safetensors"}, "no weights"),
+        ({"blend": 0.5}, "--blend needs --start-from"),
         ({"teacher": "nowhere"}, "does not hold mobilenet"),
         ({"held_out": 0.01}, "too few"),
     ],

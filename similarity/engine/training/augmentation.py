@@ -24,6 +24,9 @@ COARSENED = 0.25
 CORNER = (0.15, 0.4)
 """Least and greatest side of a corner that serves as another garment's background."""
 
+NARROWEST = 24
+"""Pixels of a side that a part beside a garment has, to serve as a background."""
+
 
 class Dice:
     """A torch generator with the throws that augmentation needs."""
@@ -124,6 +127,37 @@ def covered(mask: Tensor, grid: Tensor) -> Tensor:
     """How much of each of a grid's places a mask (1, h, w) of bytes, 0 or 255, covers: 0 to 1."""
     taken = functional.grid_sample(mask[None].float() / 255, grid[None], align_corners=False)
     return taken[0, 0]
+
+
+UNKNOWN = 255
+"""What `looked_up` gives for places beyond the picture."""
+
+
+def looked_up(marks: Tensor, grid: Tensor) -> Tensor:
+    """The marks of pixels, bytes (h, w), at a grid's places: bytes (height, width)."""
+    beyond = marks[None, None].float() - UNKNOWN  # so that zeros are unknown
+    taken = functional.grid_sample(beyond, grid[None], mode="nearest", align_corners=False)
+    return (taken[0, 0] + UNKNOWN).round().to(torch.uint8)
+
+
+def beside(shown: Tensor) -> tuple[slice, slice] | None:
+    """Rows and columns of the largest part of a picture to one side of all that `shown` (h, w)
+    marks; None if nothing is left of `NARROWEST` pixels."""
+    high, wide = shown.shape
+    rows, columns = (shown != 0).nonzero(as_tuple=True)
+    if not len(rows):
+        return slice(0, high), slice(0, wide)
+    everywhere = slice(None)
+    parts = [
+        (everywhere, slice(0, int(columns.min()))),
+        (everywhere, slice(int(columns.max()) + 1, wide)),
+        (slice(0, int(rows.min())), everywhere),
+        (slice(int(rows.max()) + 1, high), everywhere),
+    ]
+    sizes = [shown[part].shape for part in parts]
+    areas = [math.prod(size) if min(size) >= NARROWEST else 0 for size in sizes]
+    largest = max(range(len(parts)), key=areas.__getitem__)
+    return parts[largest] if areas[largest] else None
 
 
 def laid_on(image: Tensor, background: Tensor, mask: Tensor) -> Tensor:

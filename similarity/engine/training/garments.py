@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL.Image import Image, Resampling, fromarray
 from torch import Tensor, nn
 from torch.nn import functional
@@ -15,7 +16,7 @@ from torch.utils.data import Dataset
 
 from similarity.engine import datasets, foreground
 from similarity.engine.contracts import Box, Vectors
-from similarity.engine.datasets import Garment, Photo
+from similarity.engine.datasets import Photo
 from similarity.engine.evaluation import instance, retrieval
 from similarity.engine.networks.pixels import CELL, letterboxed
 from similarity.engine.training import augmentation
@@ -44,18 +45,22 @@ MEASURED_AT_ONCE = 64
 """Held-out crops of a batch."""
 
 
+Edges = tuple[float, float, float, float]
+"""Left, top, right and bottom."""
+
+
 class Sample(NamedTuple):
     """A garment in memory."""
 
     pixels: Tensor
     """Bytes (3, h, w): the garment with some margin, no larger than it will be looked at."""
-    inner: tuple[float, float, float, float] | None
+    inner: Edges | None
     """Where the garment's box lies in the pixels, as shares; None for the whole photo."""
     label: int
     identity: int
     """Garments of one product share it."""
     mask: Tensor | None
-    """Bytes (1, h, w): which pixels are the garment's, where that is known."""
+    """Bytes (1, h, w): which pixels are the garment's, or of who wears it, where that is known."""
 
 
 class View(NamedTuple):
@@ -174,53 +179,55 @@ def read_samples(
     samples: list[Sample] = []
     for photo in photos:
         image = datasets.open_rgb(photo)
+        people = datasets.outlined(photo)
         for garment in photo.garments:
+            mask = foreground.mask(image) if garment.box is None else people
             name = garment.product or f"{photo.path} {garment.box}"
             identity = products.setdefault(name, len(products))
             label = labels.index(garment.label)
-            samples.append(_sample(image, garment, size=size, label=label, identity=identity))
+            pixels, inner, outline = _cut_out(image, mask, garment.box, size)
+            samples.append(Sample(pixels, inner, label, identity, outline))
     return samples
 
 
-def _sample(
-    image: Image,
-    garment: Garment,
-    *,
-    size: tuple[int, int],
-    label: int,
-    identity: int,
-) -> Sample:
-    whole = Box.whole(image)
-    box = garment.box or whole
-    outer = box
-    if garment.box is not None:
+def _cut_out(
+    image: Image, mask: NDArray[Any] | None, box: Box | None, size: tuple[int, int]
+) -> tuple[Tensor, Edges | None, Tensor | None]:
+    """Pixels, inner box and mask of a sample, of a garment's box or a whole image.
+
+    The image's mask, of whatever scale, is not 0 where there is no background.
+    """
+    inside = outer = box or Box.whole(image)
+    if box is not None:
         across, down = MARGIN * box.width, MARGIN * box.height
         outer = Box(box.x0 - across, box.y0 - down, box.x1 + across, box.y1 + down)
     left, top, right, bottom = outer.clamped(image.width, image.height).pixels()
     part = image.crop((left, top, right, bottom))
-    scale = 1.5 * min(size[0] / box.width, size[1] / box.height)
+    scale = 1.5 * min(size[0] / inside.width, size[1] / inside.height)
     if scale < 1:
         smaller = (max(8, round(part.width * scale)), max(8, round(part.height * scale)))
         part = part.resize(smaller, Resampling.BOX)
     pixels = torch.from_numpy(np.asarray(part).transpose(2, 0, 1).copy())
+    outline = None
+    if mask is not None:
+        across, down = mask.shape[1] / image.width, mask.shape[0] / image.height
+        extent = (left * across, top * down, right * across, bottom * down)
+        outline = _soft(mask, extent, part.size)
+    if box is None:
+        return pixels, None, outline
     inner = (
         (box.x0 - left) / (right - left),
         (box.y0 - top) / (bottom - top),
         (box.x1 - left) / (right - left),
         (box.y1 - top) / (bottom - top),
     )
-    if garment.box is not None:
-        return Sample(pixels, inner, label, identity, None)
-    return Sample(pixels, None, label, identity, _mask(image, part.size))
+    return pixels, inner, outline
 
 
-def _mask(image: Image, size: tuple[int, int]) -> Tensor | None:
-    """The garment's soft outline in bytes (1, height, width), where it can be told."""
-    mask = foreground.mask(image)
-    if mask is None:
-        return None
-    resized = fromarray(np.uint8(255) * mask).resize(size, Resampling.BILINEAR)
-    return torch.from_numpy(np.array(resized))[None]
+def _soft(mask: NDArray[Any], extent: Edges, size: tuple[int, int]) -> Tensor:
+    """A part of a mask as a soft outline in bytes (1, height, width)."""
+    drawn = fromarray(np.uint8(255) * (mask != 0))
+    return torch.from_numpy(np.array(drawn.resize(size, Resampling.BILINEAR, box=extent)))[None]
 
 
 class HeldOut:

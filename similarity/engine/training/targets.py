@@ -11,8 +11,10 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.ops import generalized_box_iou_loss
 
+from similarity.engine.datasets import NOBODY
 from similarity.engine.networks.compact import DetectorNetwork
 from similarity.engine.networks.decoding import boxes_at
+from similarity.engine.training.augmentation import UNKNOWN
 
 SPREAD = 0.54
 """Share of a box over which its Gaussian spreads: alpha and beta of TTFNet."""
@@ -104,3 +106,17 @@ def boxes_loss(distances: Tensor, targets: Targets) -> Tensor:
     told = boxes_at(distances[picture, label, :, row, column], row, column)
     losses: Tensor = generalized_box_iou_loss(told, targets.boxes)
     return BOX_WEIGHT * (losses * targets.weights).sum() / targets.weights.sum().clamp(min=1e-6)
+
+
+def outlines_loss(logits: Tensor, shown: Tensor) -> Tensor:
+    """How unlike what pixels show, bytes (n, h, w), logits (n, kinds, rows, columns) of cells are.
+
+    The cross-entropy of the cells that show something, and of those that show nothing, in equal
+    parts, since most show nothing. Cells of which nothing is known do not count.
+    """
+    marks = shown[:, None].float()
+    cells = functional.interpolate(marks, size=logits.shape[-2:], mode="nearest-exact")[:, 0]
+    nothing, unknown = cells == NOBODY, cells == UNKNOWN
+    losses = functional.cross_entropy(logits, cells.long(), ignore_index=UNKNOWN, reduction="none")
+    parts = [losses[nothing], losses[~nothing & ~unknown]]
+    return torch.stack([part.sum() / max(1, part.numel()) for part in parts]).mean()

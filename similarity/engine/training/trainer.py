@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -123,6 +123,20 @@ class Trainer:
             self.history = list(state["history"])
         except (OSError, RuntimeError, KeyError, ValueError, TypeError, EOFError) as error:
             raise WrongWeights(f"{self.checkpoint} does not fit this training: {error}") from error
+
+    def blend(self, before: Mapping[str, Tensor], share: float) -> None:
+        """Mix the averaged network with what it was before: `share` (0 to 1) of what it learnt.
+
+        Both know what the other has forgotten, and the way between them leads over no hill:
+        Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022. Raises WrongWeights
+        unless `before` holds all of the network.
+        """
+        own = {k: v for k, v in self.network.state_dict().items() if v.is_floating_point()}
+        if any(k not in before or before[k].shape != v.shape for k, v in own.items()):
+            raise WrongWeights("Only weights of the very same network can be blended.")
+        for name, tensor in own.items():
+            tensor.lerp_(before[name].to(tensor), 1 - share)
+        self._figures = {}
 
     def run(self) -> Iterator[Progress]:
         """Train until the budget is used up, telling where it stands after every step."""

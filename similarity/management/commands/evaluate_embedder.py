@@ -62,6 +62,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         evaluating.add_arguments(parser, "embedder")
+        parser.add_argument(
+            "--seed", type=int, default=0, help="of how pictures are altered (default 0)"
+        )
 
     def handle(self, *_: Any, **options: Any) -> None:
         models = evaluating.models("embedder", options)

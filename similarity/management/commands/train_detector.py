@@ -42,7 +42,7 @@ class Command(BaseCommand):
         with training.told():
             parts = training.split(datasets.read(options["data"]), options)
             trainer = self._trainer(parts, options)
-            training.train(trainer, self.stdout.write)
+            training.train(trainer, options, self.stdout.write)
             self._keep(trainer, parts, options)
 
     def _trainer(self, parts: Split, options: dict[str, Any]) -> Trainer:

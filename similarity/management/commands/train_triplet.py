@@ -44,7 +44,7 @@ class Command(BaseCommand):
                 parts.train, parts.held_out, size=options["size"], seed=options["seed"]
             )
             trainer = training.trainer(task, options)
-            training.train(trainer, self.stdout.write)
+            training.train(trainer, options, self.stdout.write)
             training.keep(
                 trainer,
                 options,

@@ -10,7 +10,7 @@ torch = needs_training()
 
 from similarity.engine.training import augmentation  # noqa: E402
 from similarity.engine.training.augmentation import Cut, Dice  # noqa: E402
-from similarity.engine.training.detector import Sample, placed  # noqa: E402
+from similarity.engine.training.pictures import Sample, placed  # noqa: E402
 from similarity.engine.training.targets import Boxes  # noqa: E402
 
 pytestmark = pytest.mark.ml
@@ -75,7 +75,7 @@ def test_boxes_go_where_their_garments_go(step):
     sample = Sample(
         square(20, 30, 50, 80), Boxes(torch.tensor([[20.0, 30, 50, 80]]), torch.tensor([3]))
     )
-    image, boxes = placed(sample, (96, 128), Dice(2, step))
+    image, boxes, _ = placed(sample, (96, 128), Dice(2, step))
     assert image.shape == (3, 128, 96)
     if not len(boxes.edges):
         return  # it fell outside the picture

@@ -3,8 +3,10 @@
 import pytest
 from PIL import Image, ImageDraw
 
+from similarity.engine import datasets
 from similarity.engine.datasets import Garment, Photo
 from tests.engine.training import needs_training
+from tests.labelled import write_street
 
 needs_training()
 
@@ -65,6 +67,23 @@ def test_about_half_the_garments_are_seen_on_another_floor(photos, monkeypatch):
     weights = torch.cat([batches[step].weights for step in range(20)])
     exchanged = (weights.amin((1, 2, 3)) < 0.5).float().mean().item()
     assert exchanged == pytest.approx(garments.EXCHANGED, abs=0.15)
+
+
+def test_people_are_cut_out_by_the_outlines_that_somebody_drew(tmp_path):
+    write_street(tmp_path, outlines=True)
+    [photo, *_] = datasets.read(tmp_path)
+    samples = garments.read_samples([photo], datasets.all_labels([photo]), CROP)
+    outlined = datasets.outlined(photo) != datasets.NOBODY
+    for sample, garment in zip(samples, photo.garments, strict=True):
+        assert sample.mask.shape[1:] == sample.pixels.shape[1:]
+        left, top, right, bottom = garment.box.pixels()
+        x0, y0, x1, y1 = sample.inner
+        high, wide = sample.pixels.shape[1:]
+        inner = sample.mask[
+            0, round(y0 * high) : round(y1 * high), round(x0 * wide) : round(x1 * wide)
+        ]
+        share = (inner > 127).float().mean().item()
+        assert share == pytest.approx(outlined[top:bottom, left:right].mean(), abs=0.05)
 
 
 def test_the_teacher_is_not_asked_about_a_floor_that_it_did_not_see(photos):

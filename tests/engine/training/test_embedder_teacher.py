@@ -23,7 +23,7 @@ def taught(tmp_path):
     """A tiny teacher before some steps, and the trainer after them."""
     tiny_models.write_mobilenet_v2(tmp_path)
     labelled.write_clothing(tmp_path / "clothing", products=2, senders=10)
-    parts = datasets.split(datasets.read(tmp_path), 0.4, 0)
+    parts = datasets.split(datasets.read(tmp_path), 0.4)
     task = TuningTask(read_teacher(tmp_path), parts.train, parts.held_out)
     trainer = Trainer(task, Budget(epochs=8), tmp_path / "a.checkpoint", device="cpu")
     for _ in trainer.run():

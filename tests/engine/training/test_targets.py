@@ -8,11 +8,14 @@ from tests.engine.training import needs_training
 
 torch = needs_training()
 
+from similarity.engine.datasets import NOBODY  # noqa: E402
 from similarity.engine.networks.decoding import decode  # noqa: E402
+from similarity.engine.training.augmentation import UNKNOWN  # noqa: E402
 from similarity.engine.training.targets import (  # noqa: E402
     Boxes,
     boxes_loss,
     middles_loss,
+    outlines_loss,
     targets_of,
 )
 
@@ -71,6 +74,33 @@ def test_maps_that_show_what_they_ought_to_cost_nothing_and_give_the_boxes():
     assert sorted(found.labels.tolist()) == [0, 1]
     for edges, label in zip(found.boxes.tolist(), found.labels.tolist(), strict=True):
         assert edges == pytest.approx(wanted.edges[label].tolist(), abs=1e-4)
+
+
+def test_what_cells_show_is_learnt_and_what_nobody_knows_is_not():
+    shown = torch.full((1, 32, 32), NOBODY, dtype=torch.uint8)
+    shown[:, :16, :16] = 2
+    shown[:, 16:] = UNKNOWN
+    logits = torch.zeros(1, 3, 4, 4)
+    logits[:, NOBODY] = 20.0
+    logits[:, :, :2, :2] = torch.tensor([0.0, 0.0, 20.0]).view(3, 1, 1)
+    assert outlines_loss(logits, shown) < 1e-4
+    logits[:, 1, 2:] = 40.0
+    assert outlines_loss(logits, shown) < 1e-4
+    logits[:, 1, 0, 0] = 40.0
+    assert outlines_loss(logits, shown) > 1
+
+
+def test_the_few_cells_that_show_something_weigh_as_much_as_the_many_others():
+    shown = torch.full((1, 8, 8), NOBODY, dtype=torch.uint8)
+    shown[0, 0, 0] = 1
+    blind = torch.tensor([2.0, 0.0]).view(1, 2, 1, 1).expand(1, 2, 8, 8)
+    missed, right = math.log1p(math.exp(2)), math.log1p(math.exp(-2))
+    assert outlines_loss(blind, shown).item() == pytest.approx((missed + right) / 2)
+
+
+def test_pictures_of_which_nothing_is_known_cost_nothing():
+    unknown = torch.full((1, 8, 8), UNKNOWN, dtype=torch.uint8)
+    assert outlines_loss(torch.randn(1, 3, 4, 4), unknown) == 0
 
 
 def test_a_wrong_middle_costs_less_the_nearer_it_is():
