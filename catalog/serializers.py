@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.exceptions import ValidationError as ModelValidationError
-from django.db import models
+from django.db import models, transaction
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.exceptions import NotFound
 from rest_framework.reverse import reverse
 
 from catalog.models import Category, OriginalImage, Product, Segment, SegmentColour
@@ -208,6 +209,12 @@ class ProductField(serializers.SlugRelatedField[Product]):
             return Product.objects.get(pk=found[data])
 
 
+def _held(row: OriginalImage | Product) -> bool:
+    """Lock a row until the transaction ends; whether it is still there."""
+    rows = type(row).objects.select_for_update().filter(pk=row.pk)
+    return bool(rows.values_list("pk"))
+
+
 class ImageSerializer(serializers.ModelSerializer[OriginalImage]):
     id = serializers.CharField(source="identifier", read_only=True)
     product = ProductField(allow_null=True, required=False)
@@ -251,8 +258,19 @@ class ImageSerializer(serializers.ModelSerializer[OriginalImage]):
         """What is not named stays as it is, which a worker may be changing."""
         for name, value in validated_data.items():
             setattr(instance, name, value)
-        instance.save(update_fields=list(validated_data))
+        with transaction.atomic():
+            self._hold(instance)
+            instance.save(update_fields=list(validated_data))
         return instance
+
+    def _hold(self, image: OriginalImage) -> None:
+        """Have nobody delete the image, or its product, before it is saved."""
+        if image.product is not None and not _held(image.product):
+            told = ProductField.default_error_messages["does_not_exist"]
+            said = told.format(slug_name="reference", value=image.product.reference)
+            raise serializers.ValidationError({"product": [said]})
+        if not _held(image):
+            raise NotFound
 
     @extend_schema_field(
         {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.utils.translation import gettext_lazy as _
+
 
 class Refused(Exception):
     """What was asked cannot be done, for a reason that the asker can act on."""
@@ -79,6 +81,9 @@ class IdTaken(Refused):
     """An id that a client has given is another person's run already, or of another kind."""
 
     code = "id_taken"
+
+    def __init__(self) -> None:
+        super().__init__(_("This id is taken. Give another."))
 
 
 class BadBox(Refused):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -41,7 +41,7 @@ from fashionsim.legacy.serializers import (
 from similarity import pipeline, services
 from similarity.engine import Box
 from similarity.engine.images import crop
-from similarity.errors import AlreadyEnded, Refused
+from similarity.errors import AlreadyEnded, IdTaken, Refused
 from similarity.models import Run
 from similarity.serializers import photo_bytes
 from similarity.views import asker
@@ -258,8 +258,10 @@ class CropUploadView(UploadingView):
         run = self.store(photo, name, pk, cut_out_by="whole_image")
         if run is None or run.image is None:
             return unsuccessful(answers.CANCELLED)
-        [segment] = answers.stored(run.image)["segments"]
-        return success("Image successfully uploaded", data=segment)
+        segments = answers.stored(run.image)["segments"]
+        if len(segments) != 1:  # what the id stands for was uploaded whole
+            raise IdTaken
+        return success("Image successfully uploaded", data=segments[0])
 
 
 # --- Requests under way ---------------------------------------------------------------------
@@ -388,7 +390,8 @@ class RowView(LegacyView):
     def put(self, request: Request, name: str) -> Response:
         """Refuse: what is known of a garment was seen in its picture."""
         answers.segment_called(name)
-        if not any(field in request.data for field in CHANGEABLE):
+        given = request.data if isinstance(request.data, Mapping) else {}
+        if not any(field in given for field in CHANGEABLE):
             return Response(self.failure(f"Give one of {', '.join(CHANGEABLE)}."), 400)
         raise Refused("An item follows from its picture. Delete it, and upload another picture.")
 

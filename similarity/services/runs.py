@@ -56,7 +56,7 @@ def known_run(pk: uuid.UUID, kind: Run.Kind, asked_by: User | None) -> Run | Non
     run = Run.objects.filter(pk=pk).select_related("query", "segment", "image").first()
     asker = None if asked_by is None else asked_by.pk
     if run is not None and (run.kind, run.requested_by_id) != (kind, asker):
-        raise IdTaken(_("This id is taken. Give another."))
+        raise IdTaken
     return run
 
 
@@ -107,7 +107,7 @@ def cancel_ahead(pk: uuid.UUID, kind: Run.Kind, asked_by: User | None) -> Run:
         with transaction.atomic():
             run.save(force_insert=True)
     except IntegrityError as error:
-        raise IdTaken(_("This id is taken. Give another.")) from error
+        raise IdTaken from error
     return run
 
 

@@ -277,7 +277,7 @@ def split_photo(data: bytes, *, asked_by: User | None = None, pk: uuid.UUID | No
         with _kept(take_in(data), asked_by, briefly=True) as query:
             return _detection(query, asked_by, pk)
     except IntegrityError as error:
-        raise IdTaken(_("This id is taken. Give another.")) from error
+        raise IdTaken from error
 
 
 def forget_search(run: Run) -> None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.utils.translation import gettext_lazy as _
 
 from accounts import audit
 from accounts.models import User
@@ -64,7 +63,7 @@ def start_upload(
         return start_uploads([new], pks=[pk], **how)[0]
     except IntegrityError as error:
         if Run.objects.filter(pk=pk).exists():
-            raise IdTaken(_("This id is taken. Give another.")) from error
+            raise IdTaken from error
         raise
 
 

@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from catalog.models import OriginalImage, Segment
+from catalog.models import OriginalImage, Product, Segment
 from catalog.pictures import WIDTHS
 from catalog.serializers import ImageSerializer
 from catalog.services import save_product
@@ -181,6 +181,26 @@ def test_a_change_leaves_alone_what_a_worker_writes_meanwhile(merchandiser, imag
     assert merchandiser.patch(page(image), {"position": 3}).status_code == 200
     image.refresh_from_db()
     assert (image.status, image.position) == (OriginalImage.Status.READY, 3)
+
+
+@pytest.mark.parametrize("gone", [OriginalImage, Product])
+def test_what_is_deleted_while_it_is_changed_is_not_found(merchandiser, image, monkeypatch, gone):
+    save_product("D-2", name="Two")
+    check = ImageSerializer.is_valid
+
+    def deleted_meanwhile(*given, **options):
+        fits = check(*given, **options)
+        gone.objects.filter(**({"reference": "D-2"} if gone is Product else {})).delete()
+        return fits
+
+    monkeypatch.setattr(ImageSerializer, "is_valid", deleted_meanwhile)
+    answer = merchandiser.patch(page(image), {"product": "D-2"})
+    if gone is Product:
+        problem = refused(answer, 400, "invalid")
+        assert set(problem["errors"]) == {"product"}
+    else:
+        refused(answer, 404, "not_found")
+        assert not OriginalImage.objects.exists()
 
 
 def test_an_image_cannot_be_given_to_an_unknown_product(merchandiser, image):

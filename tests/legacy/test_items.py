@@ -170,6 +170,8 @@ def test_a_row_is_not_changed_past_its_picture(merchandiser, dress):
         409,
         "An item follows from its picture. Delete it, and upload another picture.",
     )
+    for body in (7, None, "vector", ["vector"]):
+        failed(merchandiser.put(url, body), 400, f"Give one of {fields}.")
     assert merchandiser.put(f"{ROWS}0", {"vector": [1]}).status_code == 404
 
 

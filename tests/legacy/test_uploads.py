@@ -172,3 +172,11 @@ def test_an_id_of_the_client_s_own_gives_the_same_upload_again(merchandiser, adm
     assert first["request_id"] == asked["request_id"]
     assert merchandiser.post(WHOLE, asked).json() == first
     failed(administrator.post(WHOLE, asked), 409, "This id is taken. Give another.")
+
+
+def test_an_id_of_a_whole_picture_gives_no_single_garment(merchandiser, use):
+    use(HALVES)
+    pk = str(uuid4())
+    merchandiser.post(WHOLE, {"image_base64": PHOTO, "request_id": pk})
+    answer = merchandiser.post(CROP, BODIES[CROP] | {"request_id": pk})
+    failed(answer, 409, "This id is taken. Give another.")
