@@ -73,6 +73,10 @@ class CannotDo(Refused):
     code = "import_not_in_that_state"
 
 
+class NoLongerOurs(Exception):
+    """A job was stopped, or taken over by another worker."""
+
+
 # --- What is asked for ----------------------------------------------------------------------
 
 
@@ -234,7 +238,8 @@ def work(pk: uuid.UUID) -> None:
 def _work(job: ImportJob) -> bool:
     """Whether it has ended, or is no longer ours; False if it is to go on."""
     until = time.monotonic() + SLICE_SECONDS
-    _prepare(job)
+    if not _prepare(job):
+        return True
     with ExitStack() as files:
         source = (Photos if job.kind == ImportJob.Kind.PHOTOS else Rows)(job, files)
         if job.position == 0:
@@ -249,15 +254,27 @@ def _work(job: ImportJob) -> bool:
     return True
 
 
-def _prepare(job: ImportJob) -> None:
-    """Let a sheet be CSV from now on: of that any row is found quickly."""
-    if job.kind == ImportJob.Kind.PRODUCTS and sheets.is_xlsx(job.file.name or ""):
-        before = job.file.name or ""
+def _prepare(job: ImportJob) -> bool:
+    """Let a sheet be CSV from now on: of that any row is found quickly. False if the job was
+    stopped, or taken over, meanwhile."""
+    before = job.file.name or ""
+    if job.kind != ImportJob.Kind.PRODUCTS or not sheets.is_xlsx(before):
+        return True
+    try:
         with job.file.open("rb") as file:
-            data = sheets.as_csv(cast(IO[bytes], file.file))
-        job.file.save(f"{job.pk}.csv", ContentFile(data), save=False)
-        if ImportJob.objects.mine(job).update(file=job.file.name):
-            job.file.storage.delete(before)
+            data = sheets.as_csv(cast(IO[bytes], file.file), lambda: _keep(job))
+    except NoLongerOurs:
+        return False
+    job.file.save(f"{job.pk}.csv", ContentFile(data), save=False)
+    ours = bool(ImportJob.objects.mine(job).update(file=job.file.name))
+    job.file.storage.delete(before if ours else job.file.name or "")
+    return ours
+
+
+def _keep(job: ImportJob) -> None:
+    """Have nobody else take the job for a while. Raises NoLongerOurs."""
+    if not ImportJob.objects.mine(job).update(due_at=timezone.now() + LEASE):
+        raise NoLongerOurs
 
 
 def _report(job: ImportJob, looked_at: int, outcome: Outcome) -> bool:

@@ -57,6 +57,9 @@ MOST_CHARACTERS = 2**28
 """Of its sheet as CSV: what is written once in it may stand in any number of cells."""
 AT_A_TIME = 500
 
+ROWS_AT_ONCE = 5_000
+"""Of an XLSX file, between two signs of life: some seconds' work."""
+
 Cells = Mapping[str, str]
 
 
@@ -166,12 +169,17 @@ def is_xlsx(name: str) -> bool:
     return Path(name).suffix.lower() == ".xlsx"
 
 
-def as_csv(file: IO[bytes]) -> bytes:
-    """An XLSX file's first sheet as CSV; raises BadSheet. Of formulas their values are read."""
+def as_csv(file: IO[bytes], each: Callable[[], None] = lambda: None) -> bytes:
+    """An XLSX file's first sheet as CSV; raises BadSheet. Of formulas their values are read.
+
+    `each` is called after every so many rows: hundreds of thousands take minutes.
+    """
     out = io.StringIO()
     writer = csv.writer(out)
-    for row in _xlsx_rows(file):
+    for number, row in enumerate(_xlsx_rows(file), start=1):
         writer.writerow(row)
+        if number % ROWS_AT_ONCE == 0:
+            each()
         if out.tell() > MOST_CHARACTERS:
             raise BadSheet("It is too large. Send several.")
     return out.getvalue().encode()

@@ -11,6 +11,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import OperationalError
+from django.utils import timezone
 from django_q.brokers import get_broker
 from hypothesis import HealthCheck, given
 from hypothesis import settings as effort
@@ -361,6 +362,58 @@ def test_a_job_is_stopped_between_rows_and_goes_on_when_asked(monkeypatch):
     assert (done(job).state, job.position) == ("done", 120)
     assert Product.objects.count() == 120
     assert counts(job) == {"created": 70, "unchanged": 50}
+
+
+def long_book() -> ImportJob:
+    rows = [[f"P-{number}", "Coat"] for number in range(9)]
+    job = exchange.start(book(["reference", "name"], *rows), photos=False)
+    exchange.check(job, job.columns)
+    return job
+
+
+def test_a_long_book_is_nobody_else_s_while_it_is_read(monkeypatch):
+    monkeypatch.setattr(sheets, "ROWS_AT_ONCE", 2)
+    seen, job = [], long_book()
+    text = sheets._text
+
+    def slow(value):
+        if value == "P-5":  # long after the worker has taken the job
+            ImportJob.objects.filter(pk=job.pk).update(due_at=timezone.now())
+        if value == "P-8":
+            seen.append(ImportJob.objects.claim(job.pk, exchange.LEASE))
+        return text(value)
+
+    monkeypatch.setattr(sheets, "_text", slow)
+    assert (done(job).state, job.total) == ("checked", 9)
+    assert seen == [None]
+
+
+@pytest.mark.parametrize("value", ["P-5", None], ids=["while it is read", "once it is read"])
+def test_a_book_that_is_stopped_while_it_is_read_stays_as_it_was(monkeypatch, value):
+    monkeypatch.setattr(sheets, "ROWS_AT_ONCE", 2)
+    job = long_book()
+    text, as_csv, read = sheets._text, sheets.as_csv, []
+
+    def noted(cell):
+        read.append(cell)
+        if cell == value:
+            exchange.cancel(ImportJob.objects.get(pk=job.pk))
+        return text(cell)
+
+    def whole(*given):
+        data = as_csv(*given)
+        if value is None:
+            exchange.cancel(ImportJob.objects.get(pk=job.pk))
+        return data
+
+    monkeypatch.setattr(sheets, "_text", noted)
+    monkeypatch.setattr(sheets, "as_csv", whole)
+    name, before = job.file.name, stored_files()
+    assert (done(job).state, job.file.name, stored_files()) == ("new", name, before)
+    assert ("P-8" in read) == (value is None)
+    monkeypatch.undo()
+    exchange.check(job, job.columns)
+    assert (done(job).state, job.total) == ("checked", 9)
 
 
 def test_a_worker_that_dies_leaves_its_job_to_the_next(
