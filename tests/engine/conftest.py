@@ -136,3 +136,11 @@ def in_another_process():
         return json.loads(ran.stdout)
 
     return run
+
+
+@pytest.fixture
+def packs_halves():
+    """Skips where torch packs nothing of bfloat16: it takes AVX-512 or AVX-NE-CONVERT."""
+    torch = pytest.importorskip("torch")
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        pytest.skip("This processor does not compute in bfloat16.")

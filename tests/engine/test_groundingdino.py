@@ -334,8 +334,10 @@ def test_features_in_bfloat16_are_those_of_single_precision(make, picture):
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("activation", ["none", "relu", "gelu"])
-def test_a_packed_layer_gives_what_torchs_own_gives(precision, activation):
+def test_a_packed_layer_gives_what_torchs_own_gives(request, precision, activation):
     torch = pytest.importorskip("torch")
+    if precision == "bfloat16":
+        request.getfixturevalue("packs_halves")
     from similarity.engine.networks.packed import TOLERANCE, TYPES, PackedLinear
 
     linear = torch.nn.Linear(40, 24).requires_grad_(False)

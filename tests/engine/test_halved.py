@@ -66,6 +66,7 @@ def test_vectors_of_two_precisions_never_mix(of, name):
     assert of(name, "float32").fingerprint != of(name, "bfloat16").fingerprint
 
 
+@pytest.mark.usefixtures("packs_halves")
 @pytest.mark.parametrize(("name", "convolutions"), [("triplet", 53), ("compact", 15)])
 def test_convolutions_are_packed(of, crops, name, convolutions):
     embedder = of(name, "bfloat16")
@@ -101,6 +102,7 @@ def test_a_halved_detector_finds_the_same_garments(detectors):
     assert detectors["float32"].fingerprint != detectors["bfloat16"].fingerprint
 
 
+@pytest.mark.usefixtures("packs_halves")
 def test_a_halved_detector_s_convolutions_are_packed(detectors, picture):
     detectors["bfloat16"].detect(picture)
     assert _packed(detectors["bfloat16"]._model.get().network) == 21
@@ -114,6 +116,7 @@ def test_the_compact_embedder_is_halved_only_where_that_is_said(tmp_path, monkey
     assert load("detector", "compact", models_dir=tmp_path).precision == "bfloat16"
 
 
+@pytest.mark.usefixtures("packs_halves")
 def test_where_they_cannot_be_torch_s_own_serve_and_the_log_says_why(
     of, crops, monkeypatch, caplog
 ):
@@ -130,6 +133,7 @@ def test_where_they_cannot_be_torch_s_own_serve_and_the_log_says_why(
     assert (found * expected).sum(axis=1).min() >= 0.9999
 
 
+@pytest.mark.usefixtures("packs_halves")
 def test_packed_convolutions_that_give_something_else_are_not_used(of, crops, monkeypatch, caplog):
     from similarity.engine.networks import halved
 
