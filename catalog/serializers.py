@@ -211,8 +211,7 @@ class ProductField(serializers.SlugRelatedField[Product]):
 
 def _held(row: OriginalImage | Product) -> bool:
     """Lock a row until the transaction ends; whether it is still there."""
-    rows = type(row).objects.select_for_update().filter(pk=row.pk)
-    return bool(rows.values_list("pk"))
+    return type(row).objects.select_for_update().filter(pk=row.pk).exists()
 
 
 class ImageSerializer(serializers.ModelSerializer[OriginalImage]):

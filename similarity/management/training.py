@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -154,11 +154,13 @@ def trainer(task: Task, options: dict[str, Any]) -> Trainer:
     """
     from similarity.engine.device import read_tensors
     from similarity.engine.training.keeping import start_from
-    from similarity.engine.training.trainer import Budget, Trainer
+    from similarity.engine.training.trainer import Budget, Trainer, must_be_blendable
 
     if options["start_from"]:
-        taken = start_from(task.modules["network"], read_tensors(options["start_from"]))
-        if not taken:
+        network, before = task.modules["network"], read_tensors(options["start_from"])
+        if options["blend"]:
+            must_be_blendable(network, before)
+        if not start_from(network, before):
             raise CommandError(f"Nothing in {options['start_from']} fits this network.")
     made = Trainer(
         task,
@@ -215,16 +217,19 @@ def train(trainer: Trainer, options: dict[str, Any], say: Any) -> None:
     with tqdm(total=100, unit="%", disable=not sys.stderr.isatty()) as drawn:
         for progress in trainer.run():
             drawn.n = round(100 * progress.share, 1)
-            drawn.set_postfix({name: f"{loss:.3f}" for name, loss in progress.losses.items()})
+            drawn.set_postfix_str(_listed(progress.losses))
             if progress.figures is not None:
-                losses = ", ".join(f"{name} {loss:.3f}" for name, loss in progress.losses.items())
-                figures = ", ".join(f"{name} {v:.3f}" for name, v in progress.figures.items())
+                figures, losses = _listed(progress.figures), _listed(progress.losses)
                 say(f"epoch {progress.epoch}, {trainer.seconds / 60:.1f} min: {figures} ({losses})")
     if options["blend"]:
         from similarity.engine.device import read_tensors
 
         trainer.blend(read_tensors(options["start_from"]), options["blend"])
-        say("blended: " + ", ".join(f"{name} {v:.3f}" for name, v in trainer.figures.items()))
+        say(f"blended: {_listed(trainer.figures)}")
+
+
+def _listed(figures: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
 
 
 def taught(task: Task, options: dict[str, Any], say: Any) -> nn.Module:

@@ -99,26 +99,31 @@ def test_what_it_started_from_may_be_blended_in(training_photos, output, capsys)
         assert f"| {name} | {value} |" in blended.with_suffix(".md").read_text()
 
 
-def test_only_weights_of_the_same_network_are_blended(training_photos, output):
+def test_only_weights_of_the_same_network_are_blended_which_is_known_before_hours_of_work(
+    training_photos, output
+):
     train(output, data=training_photos, epochs=1)
     backbone = {k: v for k, v in read_tensors(output).items() if k.startswith("backbone.")}
-    half = output.with_name("half.safetensors")
+    half, further = (output.with_name(f"{name}.safetensors") for name in ("half", "further"))
     save_file(backbone, half)
     with pytest.raises(CommandError, match="very same network"):
-        train(output, data=training_photos, epochs=1, start_from=half, blend=0.5)
+        train(further, data=training_photos, epochs=1, start_from=half, blend=0.5)
+    assert not further.with_suffix(".checkpoint").exists()
 
 
 def test_a_teacher_is_listened_to(training_photos, output, tmp_path, capsys):
     tiny_models.write_mobilenet_v2(tmp_path)
     train(output, data=training_photos, epochs=1, teacher=tmp_path)
-    assert "teacher " in capsys.readouterr().out
+    assert {"seen", "relations"} <= losses_told(capsys.readouterr().out)
 
 
 def test_a_teacher_may_be_taught_the_labels_first(training_photos, output, tmp_path, capsys):
     tiny_models.write_mobilenet_v2(tmp_path)
     options = {"data": training_photos, "epochs": 1, "teacher": tmp_path, "teacher_minutes": 0.001}
     train(output, **options)
-    assert capsys.readouterr().out.count("epoch 1,") == 2, "the teacher's and the pupil's"
+    said = capsys.readouterr().out
+    assert said.count("epoch 1,") == 2, "the teacher's and the pupil's"
+    assert {"seen", "relations", "told"} <= losses_told(said)
     (stage,) = json.loads(read_metadata(output)["lineage"])
     assert stage["teacher"] == "MobileNetV2, taught for 0.001 minutes"
     train(output, resume=True, **options)

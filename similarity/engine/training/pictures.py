@@ -190,7 +190,7 @@ def mixture_of(
 ) -> list[Mixture]:
     """What batches are drawn from: photos, drawn scenes, and pictures of nothing."""
     drawn = _Drawn(DRAWN, partial(_scene, labels=labels, seed=seed))
-    empty = _Drawn(EMPTY, partial(_background, seed=seed))
+    empty = _Drawn(EMPTY, partial(_empty, seed=seed))
     return [
         Mixture(samples, share, weights)
         for samples, share, weights in (
@@ -228,7 +228,7 @@ def _scene(number: int, labels: Sequence[str], seed: int) -> Sample:
     return _sample(scene.image, [worn.box for worn in scene.placed], known, DRAWN_SIDE)
 
 
-def _background(number: int, seed: int) -> Sample:
+def _empty(number: int, seed: int) -> Sample:
     makers = [*backgrounds.PLAIN.values(), *backgrounds.BUSY.values()]
     colour = list(PALETTE.values())[number % len(PALETTE)]
     image = makers[number % len(makers)](noise.rng(seed, number, "empty"), (300, 400), colour)

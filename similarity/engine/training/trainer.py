@@ -128,13 +128,9 @@ class Trainer:
         """Mix the averaged network with what it was before: `share` (0 to 1) of what it learnt.
 
         Both know what the other has forgotten, and the way between them leads over no hill:
-        Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022. Raises WrongWeights
-        unless `before` holds all of the network.
+        Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022.
         """
-        own = {k: v for k, v in self.network.state_dict().items() if v.is_floating_point()}
-        if any(k not in before or before[k].shape != v.shape for k, v in own.items()):
-            raise WrongWeights("Only weights of the very same network can be blended.")
-        for name, tensor in own.items():
+        for name, tensor in _blended(self.network).items():
             tensor.lerp_(before[name].to(tensor), 1 - share)
         self._figures = {}
 
@@ -147,7 +143,7 @@ class Trainer:
             if share >= 1:
                 break
             losses = self._learn(batch, share)
-            means = {name: _mean(means.get(name), loss) for name, loss in losses.items()}
+            means |= {name: _mean(means.get(name), loss) for name, loss in losses.items()}
             self.step += 1
             self.seconds = time.monotonic() - began
             share, epoch = self._share(), self.step // self.task.steps_per_epoch
@@ -194,6 +190,18 @@ class Trainer:
             beside,
         )
         beside.replace(self.checkpoint)
+
+
+def must_be_blendable(network: nn.Module, before: Mapping[str, Tensor]) -> None:
+    """Raises WrongWeights unless `before` holds all of the network."""
+    own = _blended(network)
+    if any(k not in before or before[k].shape != v.shape for k, v in own.items()):
+        raise WrongWeights("Only weights of the very same network can be blended.")
+
+
+def _blended(network: nn.Module) -> dict[str, Tensor]:
+    """The network's numbers that have a middle."""
+    return {k: v for k, v in network.state_dict().items() if v.is_floating_point()}
 
 
 def quickly(place: torch.device) -> torch.autocast:
