@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -78,7 +78,7 @@ def keeping_files(new: Sequence[NewImage]) -> Iterator[None]:
     What no image needs in the end is deleted: somebody may have added the same bytes meanwhile,
     or the transaction was undone.
     """
-    known = _known(new)
+    known = images_of(_digests(new))
     lacking = {digest: item for digest, item in _by_digest(new).items() if digest not in known}
     written = {digest: _write(item) for digest, item in lacking.items()}
     try:
@@ -119,7 +119,7 @@ def add_images(
     Bytes that the catalogue knows give the image that it has, joined to the product if it had
     none.
     """
-    images = _known(new)
+    images = images_of(_digests(new))
     fresh: dict[str, OriginalImage] = {}
     for digest, item in _by_digest(new).items():
         if digest not in images:
@@ -134,7 +134,7 @@ def add_images(
             images |= {row.sha256: row for row in _inserted(rows, "sha256")}
     except IntegrityError:
         # Somebody added the same bytes meanwhile.
-        images |= _known(new)
+        images |= images_of(_digests(new))
         if not set(images) & set(fresh):
             raise
         return add_images(new, source=source, owner=owner)
@@ -143,14 +143,17 @@ def add_images(
     return [(image, fresh.pop(image.sha256, None) is not None) for image in found]
 
 
-def _known(new: Sequence[NewImage]) -> dict[str, OriginalImage]:
+def images_of(digests: Collection[str]) -> dict[str, OriginalImage]:
     """The images that the catalogue has of those bytes, or has merged them into, by SHA-256."""
-    digests = {item.picture.sha256 for item in new}
     merged = MergedPicture.objects.filter(sha256__in=digests).select_related("image")
     known = {row.sha256: row.image for row in merged}
     return known | {
         image.sha256: image for image in OriginalImage.objects.filter(sha256__in=digests)
     }
+
+
+def _digests(new: Sequence[NewImage]) -> set[str]:
+    return {item.picture.sha256 for item in new}
 
 
 def _row(new: NewImage, **attributes: Any) -> OriginalImage:

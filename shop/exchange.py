@@ -33,7 +33,7 @@ from accounts import audit
 from accounts.models import User
 from catalog import word_index
 from catalog.models import OriginalImage, Product
-from catalog.services import Picture, products_called
+from catalog.services import Picture, images_of, products_called
 from shop import services, sheets
 from shop.archives import Archive, BadArchive
 from shop.models import ImportJob, ImportProblem
@@ -453,7 +453,6 @@ class Rows:
         """The pictures of a row, each once, and how they would stand in a cell when they are in."""
         has = [] if known is None else list(known.images.all())
         by_identifier = {image.identifier: image for image in has}
-        by_digest = {image.sha256: image for image in has}
         listed: dict[str, Listed] = {}
         for name in names:
             if name.startswith(sheets.KNOWN_PICTURE):
@@ -467,8 +466,8 @@ class Rows:
                 listed[name] = Listed(url=name)
             else:
                 data = self._file_named(name)
-                image = by_digest.get(hashlib.sha256(data).hexdigest())
-                if image is not None:
+                image = _image_of(data)
+                if image is not None and known is not None and image.product_id == known.pk:
                     stands_as = image.source_url or f"{sheets.KNOWN_PICTURE}{image.identifier}"
                     listed[stands_as] = Listed(known=image.sha256)
                 else:
@@ -563,8 +562,7 @@ class Photos:
         if product is None:
             raise BadCell("Neither its name nor its folder's is a product's reference.")
         data = self._archive.read(path)
-        digest = hashlib.sha256(data).hexdigest()
-        known = OriginalImage.objects.filter(sha256=digest).select_related("product").first()
+        known = _image_of(data)
         if known is not None and known.product not in {None, product}:
             raise BadCell(f"It is a picture of {known.product}, and stays it.")
         if known is not None and known.product == product:
@@ -588,6 +586,12 @@ class Photos:
             if Product.objects.filter(pk=product.pk).exists():
                 raise
             raise BadCell("Its product has been deleted.") from error
+
+
+def _image_of(data: bytes) -> OriginalImage | None:
+    """The image that the catalogue has of a file, or has merged it into."""
+    digest = hashlib.sha256(data).hexdigest()
+    return images_of({digest}).get(digest)
 
 
 def named_by(path: str) -> list[str]:

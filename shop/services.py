@@ -14,7 +14,7 @@ from django.db.models import Count
 
 from accounts.models import User
 from catalog.models import OriginalImage, Product
-from catalog.services import NewImage, Picture, keeping_files, save_product
+from catalog.services import NewImage, Picture, images_of, keeping_files, save_product
 from shop import webhooks
 from shop.models import Event, Import, ImportedPicture
 from similarity import services as similarity
@@ -144,8 +144,7 @@ def _replace_pictures(
     product: Product, pictures: Sequence[Listed], asked_by: User | None
 ) -> list[Run]:
     """Let these be the pictures of a product, inside of the caller's transaction, which has it."""
-    listed = list({item.identity: item for item in pictures}.values())
-    _refuse_those_of_others(product, listed)
+    listed = _recognised(product, pictures)
     places = {item.identity: place for place, item in enumerate(listed)}
     kept, gone = {}, []
     for image in product.images.all():
@@ -179,11 +178,23 @@ def _replace_pictures(
     return [*runs, *described]
 
 
-def _refuse_those_of_others(product: Product, listed: Sequence[Listed]) -> None:
-    digests = [item.picture.sha256 for item in listed if item.picture is not None]
-    others = OriginalImage.objects.filter(sha256__in=digests).exclude(product=product)
-    if image := others.exclude(product=None).select_related("product").first():
-        raise _of_another(image)
+def _recognised(product: Product, pictures: Sequence[Listed]) -> list[Listed]:
+    """What is listed, each once; bytes that were merged into a picture of the product are that.
+
+    Raises OtherProduct.
+    """
+    sent = {item.picture.sha256 for item in pictures if item.picture is not None}
+    images = images_of(sent)
+    for image in images.values():
+        if image.product_id not in {None, product.pk}:
+            raise _of_another(image)
+    merged = {
+        digest: Listed(known=image.sha256)
+        for digest, image in images.items()
+        if image.product_id == product.pk and image.sha256 != digest
+    }
+    recognised = [merged.get(item.identity, item) for item in pictures]
+    return list({item.identity: item for item in recognised}.values())
 
 
 def _of_another(image: OriginalImage) -> OtherProduct:

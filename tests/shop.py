@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from catalog.models import Product, Segment
+from catalog.lookalikes import merge
+from catalog.models import Lookalike, OriginalImage, Product, Segment
 from catalog.services import save_product
 from similarity import pipeline, services
 from tests.pictures import photo
@@ -20,3 +21,10 @@ def add_product(reference: str, colour: str = "red", seed: int = 0, **details) -
     details.setdefault("name", f"{colour} thing")
     product = save_product(reference, **details)
     return add_photo(photo(colour, seed=seed), product)
+
+
+def merge_into(kept: OriginalImage, other: OriginalImage) -> None:
+    """Have somebody find that two pictures show the same."""
+    earlier, later = sorted((kept, other), key=lambda image: image.pk)
+    pair = Lookalike.objects.create(earlier=earlier, later=later, distance=1, similarity=1)
+    merge(pair, kept, None)

@@ -6,15 +6,14 @@ from contextlib import suppress
 import pytest
 from django.contrib.auth.models import Permission
 
-from catalog.lookalikes import merge
-from catalog.models import Lookalike, OriginalImage, Product
+from catalog.models import OriginalImage, Product
 from shop import services as shop
 from similarity import backends, pipeline, services, tasks
 from similarity.models import Embedding, Run
 from tests.api import references, refused, stored_files, traces
 from tests.conftest import client_of
 from tests.pictures import as_base64, as_file, photo
-from tests.shop import add_product
+from tests.shop import add_product, merge_into
 
 URL = "/api/v1/products/D-1/"
 
@@ -136,19 +135,20 @@ def test_of_two_products_put_at_once_with_one_picture_one_has_it(
 ):
     if is_known:
         services.start_upload(services.take_in(RED), queued=False)
-    refuse = shop._refuse_those_of_others
+    recognised = shop._recognised
     both_have_looked = threading.Barrier(2)
 
     def look_together(*given):
-        refuse(*given)
+        listed = recognised(*given)
         with suppress(threading.BrokenBarrierError):  # where the database lets one in at a time
             both_have_looked.wait(3)
+        return listed
 
     def put_as(name: str) -> int:
         body = {"name": "Dress", "images": [as_base64(RED)]}
         return client_of(merchandiser.user).put(f"/api/v1/products/{name}/", body).status_code
 
-    monkeypatch.setattr(shop, "_refuse_those_of_others", look_together)
+    monkeypatch.setattr(shop, "_recognised", look_together)
     answers = {name: beside(put_as, name) for name in ("D-1", "D-2")}
     statuses = {name: answer.result(30) for name, answer in answers.items()}
     assert sorted(statuses.values()) == [201, 409]
@@ -163,10 +163,34 @@ def test_bytes_that_were_merged_into_a_picture_of_nobody_s_give_that_picture(mer
         services.start_upload(services.take_in(data), queued=False).image for data in (RED, GREEN)
     )
     work()
-    pair = Lookalike.objects.create(earlier=kept, later=other, distance=1, similarity=1)
-    merge(pair, kept, None)
+    merge_into(kept, other)
     assert put(merchandiser, images=[as_base64(BLUE), as_base64(GREEN)]).status_code == 201
     assert shown(merchandiser)[1] == (kept.pk, "ready")
+
+
+def test_bytes_that_were_merged_into_a_picture_of_its_own_are_that_picture(merchandiser):
+    """Whoever sends them every night must not undo what was decided, nor lose what was drawn."""
+    put(merchandiser, images=[as_base64(RED), as_base64(BLUE)])
+    work()
+    red, blue = OriginalImage.objects.order_by("position")
+    garments = list(red.segments.values_list("pk", flat=True))
+    merge_into(red, blue)
+    for listed in ([RED, BLUE], [BLUE, RED], [BLUE]):
+        response = put(merchandiser, images=[as_base64(data) for data in listed])
+        assert (response.status_code, response.json()["runs"]) == (200, [])
+        assert shown(merchandiser) == [(red.pk, "ready")]
+        assert list(red.segments.values_list("pk", flat=True)) == garments
+
+
+def test_bytes_that_were_merged_into_another_products_picture_stay_that_products(merchandiser):
+    first = add_product("D-2", "red")
+    second = add_product("D-3", "blue").image
+    OriginalImage.objects.filter(pk=second.pk).update(product=None)
+    second.refresh_from_db()
+    merge_into(first.image, second)
+    problem = refused(put(merchandiser, images=[as_base64(BLUE)]), 409, "image_of_other_product")
+    assert "D-2" in problem["detail"]
+    assert not Product.objects.filter(reference="D-1").exists()
 
 
 def test_too_many_pictures_are_refused(merchandiser, settings):

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 
 from catalog.boxes import Drawn, garments, state_of
-from catalog.lookalikes import merge
-from catalog.models import Category, Lookalike, OriginalImage, Product, Segment
+from catalog.models import Category, OriginalImage, Product, Segment
 from catalog.services import delete_segment, save_product
 from similarity import boxes, pipeline, prototypes, services, serving
 from similarity.models import Embedder, Embedding, Prototype, StaleCategory
 from tests.pictures import COLOURS, photo, picture
-from tests.shop import add_photo, add_product
+from tests.shop import add_photo, add_product, merge_into
 
 
 def means() -> dict[str, tuple[int, np.ndarray]]:
@@ -115,9 +114,7 @@ def merge_pictures(kept: str, other: str) -> None:
     second = OriginalImage.objects.get(product__reference=other)
     second.product = None
     second.save()
-    earlier, later = sorted((first, second), key=lambda image: image.pk)
-    pair = Lookalike.objects.create(earlier=earlier, later=later, distance=1, similarity=1)
-    merge(pair, first, None)
+    merge_into(first, second)
 
 
 @pytest.mark.parametrize("change", CHANGES)

@@ -27,7 +27,7 @@ from shop.sheets import BadSheet
 from similarity import services as similarity
 from tests.api import stored_files
 from tests.pictures import photo
-from tests.shop import add_photo, add_product
+from tests.shop import add_photo, add_product, merge_into
 
 pytestmark = pytest.mark.django_db
 
@@ -271,6 +271,17 @@ def test_pictures_come_from_the_archive_and_are_known_again():
     turned = taken_in(sheet({**row, "images": "two.jpg"}), archive=zipped(**pictures))
     assert counts(turned) == {"changed": 1}
     assert [image.source_name for image in product.images.all()] == ["two.jpg"]
+
+
+def test_a_file_that_was_merged_into_a_picture_of_the_product_is_that_picture():
+    pictures = {"one.jpg": photo("red"), "two.jpg": photo("blue")}
+    row = {"reference": "D-1", "name": "Dress", "images": "one.jpg|two.jpg"}
+    taken_in(sheet(row), archive=zipped(**pictures))
+    one, two = Product.objects.get().images.order_by("position")
+    merge_into(one, two)
+    assert counts(looked_through(sheet(row), archive=zipped(**pictures))) == {"unchanged": 1}
+    assert counts(taken_in(sheet(row), archive=zipped(**pictures))) == {"unchanged": 1}
+    assert Product.objects.get().images.get() == one
 
 
 @pytest.mark.django_db(transaction=True)
@@ -593,6 +604,17 @@ def test_photos_that_are_known_stay_whose_they_are():
     job = taken_in(file, photos=True)
     assert counts(job) == {"unchanged": 1, "refused": 1}
     assert "is a picture of red thing (D-1), and stays it" in problems(job)[0][1]
+
+
+def test_photos_that_were_merged_into_another_are_that_one():
+    kept, other = add_product("D-1", "red").image, add_photo(photo("blue")).image
+    save_product("D-2", name="Other")
+    merge_into(kept, other)
+    file = zipped(**{"D-1.jpg": photo("blue"), "D-2.jpg": photo("blue")})
+    job = taken_in(file, photos=True)
+    assert counts(job) == {"unchanged": 1, "refused": 1}
+    assert "is a picture of red thing (D-1), and stays it" in problems(job)[0][1]
+    assert OriginalImage.objects.get() == kept
 
 
 def test_a_dangerous_archive_is_refused_before_anything_is_kept(tmp_path):
