@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from http import HTTPStatus
 from typing import Any
 
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from storages.backends.s3 import S3Storage
 
 CONNECT_SECONDS, READ_SECONDS = 5, 30
@@ -40,3 +43,13 @@ class ObjectStorage(S3Storage):  # type: ignore[misc]  # the library has no type
             max_memory_size=IN_MEMORY,
             **options,
         )
+
+    def get_modified_time(self, name: str) -> dt.datetime:
+        """Raises FileNotFoundError, as reading does."""
+        try:
+            changed: dt.datetime = super().get_modified_time(name)
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.NOT_FOUND:
+                raise FileNotFoundError(name) from error
+            raise
+        return changed

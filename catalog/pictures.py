@@ -19,6 +19,9 @@ WIDTHS = (160, 320, 640, 1280)
 
 QUALITY = 87
 
+DERIVED = "derived"
+"""The folder of copies; below it they lie in one named as their original is, without its ending."""
+
 Pixels = tuple[int, int, int, int]
 
 CARD = (3, 4)
@@ -82,7 +85,7 @@ def forget(sender: Any, file_name: str, **signal: Any) -> None:
 
 
 def _derived(name: str) -> str:
-    return f"derived/{PurePosixPath(name).with_suffix('')}"
+    return f"{DERIVED}/{PurePosixPath(name).with_suffix('')}"
 
 
 def _box(crop: Pixels | None) -> str:

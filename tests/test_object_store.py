@@ -12,9 +12,14 @@ from typing import Any
 
 import pytest
 from django.conf import settings as configured
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.core.management import call_command
 from django.utils import timezone
 from PIL import Image
 
+from catalog import strays
+from catalog.pictures import open_picture
 from similarity import services
 from similarity.engine import datasets
 from similarity.engine.errors import BadDataset
@@ -175,3 +180,23 @@ def test_a_web_process_and_a_worker_share_it_by_settings_alone(bucket, open_shop
     assert not (shop.folder / "media").exists()
     shutil.rmtree(shop.folder / "inbox")
     bucket.empty()
+
+
+def test_files_that_no_row_has_are_swept(store, capsys, monkeypatch):
+    image = add_product("D-1", "red").image
+    open_picture(image.file.name, width=160).close()
+    known = store.names()
+    strays_left = ("queries/5b1c.jpg", "derived/originals/ab/gone/whole-160.jpg")
+    for name in strays_left:
+        default_storage.save(name, ContentFile(b"left"))
+    call_command("sweep_files")
+    assert capsys.readouterr().out == "0 files deleted.\n", "they are young"
+    monkeypatch.setattr(strays, "AGE", -dt.timedelta(days=1))
+    call_command("sweep_files")
+    assert capsys.readouterr().out == "2 files deleted.\n"
+    assert store.names() == known
+
+
+def test_when_a_file_that_is_not_there_has_changed_cannot_be_told(store):
+    with pytest.raises(FileNotFoundError):
+        default_storage.get_modified_time("queries/5b1c.jpg")
