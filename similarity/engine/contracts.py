@@ -24,6 +24,9 @@ Categories = NDArray[np.int64]
 NO_CATEGORY = 0
 """Stands among them for none: no category has this key."""
 
+Edges = tuple[float, float, float, float]
+"""Left, top, right and bottom."""
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -55,8 +58,7 @@ class Box:
         return self.width * self.height
 
     @property
-    def edges(self) -> tuple[float, float, float, float]:
-        """Left, top, right, bottom."""
+    def edges(self) -> Edges:
         return (self.x0, self.y0, self.x1, self.y1)
 
     def clamped(self, width: int, height: int) -> Box:

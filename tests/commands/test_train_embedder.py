@@ -29,6 +29,13 @@ def train(output, *arguments, **options):
     call_command("train_embedder", *arguments, **options)
 
 
+def losses_told(said):
+    """The names of the losses in the last line of an epoch."""
+    *_, line = (line for line in said.splitlines() if line.startswith("epoch "))
+    losses = line.rpartition("(")[2].removesuffix(")")
+    return {part.rpartition(" ")[0] for part in losses.split(", ")}
+
+
 def test_it_writes_weights_that_serve_and_a_card_that_says_what_they_are(
     training_photos, output, capsys
 ):

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from similarity.engine.contracts import Edges
 from similarity.engine.networks.pixels import DEVIATION, MEAN
 
 PADDINGS = ("zeros", "border", "reflection")
@@ -20,6 +21,9 @@ PADDINGS = ("zeros", "border", "reflection")
 COARSENED = 0.25
 """Share of the pictures that lose half their resolution."""
 
+
+MIXED_AREA = (0.1, 0.6)
+"""Least and greatest share of a picture that another takes the place of."""
 
 CORNER = (0.15, 0.4)
 """Least and greatest side of a corner that serves as another garment's background."""
@@ -72,7 +76,7 @@ def part(dice: Dice, least: float) -> Cut:
     return _turned(dice, x, y, width, height)
 
 
-def around(dice: Dice, box: tuple[float, float, float, float], slack: float) -> Cut:
+def around(dice: Dice, box: Edges, slack: float) -> Cut:
     """A box given as shares of a picture, each edge moved by up to `slack` of its side."""
     width, height = box[2] - box[0], box[3] - box[1]
     left, right = (edge + dice.uniform(-slack, slack) * width for edge in (box[0], box[2]))
@@ -203,6 +207,21 @@ def erase(images: Tensor, dice: Dice, share: float = 0.25) -> None:
             high, wide = (int(side * dice.uniform(0.08, 0.33)) for side in (height, width))
             top, left = dice.index(height - high + 1), dice.index(width - wide + 1)
             image[:, top : top + high, left : left + wide] = dice.many((3, 1, 1), 0, 1)
+
+
+def mixed(images: Tensor, dice: Dice) -> Tensor:
+    """Pictures (n, 3, h, w), a rectangle of each showing that part of the one before.
+
+    Yun et al., "CutMix", ICCV 2019.
+    """
+    height, width = images.shape[-2:]
+    side = math.sqrt(dice.uniform(*MIXED_AREA))
+    high, wide = round(side * height), round(side * width)
+    top, left = dice.index(height - high + 1), dice.index(width - wide + 1)
+    part = (..., slice(top, top + high), slice(left, left + wide))
+    images = images.clone()
+    images[part] = images.roll(1, 0)[part]
+    return images
 
 
 def normalised(images: Tensor, masks: Tensor) -> Tensor:

@@ -13,10 +13,9 @@ from torch.utils.data import Dataset
 
 from similarity.engine.datasets import Photo, all_labels
 from similarity.engine.networks.compact import KIND, LOOK, EmbedderNetwork
-from similarity.engine.networks.mobilenet_v2 import MobileNetV2
 from similarity.engine.networks.pixels import CROP
 from similarity.engine.training.garments import GARMENTS, Batch, Batches, HeldOut, read_samples
-from similarity.engine.training.lessons import CHANNELS, Lessons
+from similarity.engine.training.lessons import Lessons, Teacher
 from similarity.engine.training.trainer import quickly
 
 MEMORY = 2048
@@ -27,6 +26,9 @@ SMALL_UNTIL, SMALLER = 0.45, 0.75
 """The first part of a training looks at smaller pictures: half the work a picture, and the last
 part makes up for it (Touvron et al., "Fixing the train-test resolution discrepancy", 2019)."""
 
+MIXED = 0.5
+"""Share of the batches, where there is a teacher, that show pictures with a part of another."""
+
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 TEMPERATURE = 0.1
@@ -36,13 +38,12 @@ PROXY_TEMPERATURE = 0.07
 class EmbedderTask:
     """Learns to tell garments apart from labelled photos.
 
-    Six losses, weighted: a softmax over each label's proxy (Zhai and Wu, "Classification is a
+    Losses, weighted: a softmax over each label's proxy (Zhai and Wu, "Classification is a
     strong baseline for deep metric learning", BMVC 2019) and supervised contrast (Khosla et al.,
     NeurIPS 2020) or triplets (Schroff et al., "FaceNet", CVPR 2015) for the kind; contrast of two
     views (Chen et al., "SimCLR", ICML 2020) for the looks, which is supervised contrast by
-    garment; labels once more, straight from the features; and, where there is a teacher, its
-    features, and which garments are alike to it (Park et al., "Relational knowledge distillation",
-    CVPR 2019).
+    garment; labels once more, straight from the features; and, where there is a teacher, what it
+    makes of every batch (`lessons`).
     """
 
     learning_rate = 1e-3
@@ -57,17 +58,16 @@ class EmbedderTask:
     ) -> None:
         self.labels = all_labels(train)
         self.samples = read_samples(train, self.labels, CROP)
-        self.lessons: Lessons | None = None
         self.seed = seed
         self.steps_per_epoch = max(1, len(self.samples) // GARMENTS)
         self._held_out = HeldOut(held_out, CROP, seed)
+        self._teacher: Teacher | None = None
         torch.manual_seed(seed)  # of the weights to begin with
         network = EmbedderNetwork()
         width = network.backbone.widths[-1]
         self.modules = nn.ModuleDict(
             {
                 "network": network,
-                "pupil": nn.Conv2d(width, CHANNELS, 1),
                 "classes": nn.Linear(width, len(self.labels)),
                 "proxies": losses.NormalizedSoftmaxLoss(
                     len(self.labels), KIND, temperature=PROXY_TEMPERATURE
@@ -77,12 +77,16 @@ class EmbedderTask:
         self._kinds = KIND_LOSSES[loss]()
         self._looks = losses.CrossBatchMemory(losses.SupConLoss(TEMPERATURE), LOOK, MEMORY)
 
-    def listen_to(self, teacher: MobileNetV2, each: Callable[[], None] = lambda: None) -> None:
-        """Have it look at every garment, calling `each` after it: what it sees is learnt too."""
-        self.lessons = Lessons.learn(teacher, [sample.pixels for sample in self.samples], each)
+    def listen_to(self, teacher: Teacher) -> None:
+        """Learn from what it makes of every batch, too."""
+        self._teacher = teacher
+        network = self.modules["network"]
+        assert isinstance(network, EmbedderNetwork)
+        torch.manual_seed(self.seed)
+        self.modules["lessons"] = Lessons(network.backbone.widths, teacher.widths)
 
     def batches(self) -> Dataset[Batch]:
-        return Batches(self.samples, CROP, self.seed, self.lessons)
+        return Batches(self.samples, CROP, self.seed, mixed=MIXED if self._teacher else 0)
 
     def losses(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         images, labels = batch.images, batch.labels
@@ -93,46 +97,30 @@ class EmbedderTask:
         network = self.modules["network"]
         assert isinstance(network, EmbedderNetwork)
         with quickly(images.device):
-            features = network.features(images)
-        features = features.float()
+            maps = network.backbone(images)
+        features = maps[-1].float()
         kind, look = network.halves(features)
+        proxies = self.modules["proxies"]
+        assert isinstance(proxies, losses.NormalizedSoftmaxLoss)
+        said: dict[str, Tensor] = {}
+        if self._teacher is not None:
+            lessons = self.modules["lessons"]
+            assert isinstance(lessons, Lessons)
+            seen = self._teacher.look(batch.images)
+            said |= lessons.losses(seen, maps, kind, proxies.get_logits(kind))
+        if batch.mixed:
+            return said
         guesses = self.modules["classes"](features.mean((2, 3)))
-        said = {
-            "proxies": 0.5 * self.modules["proxies"](kind, labels),
+        return said | {
+            "proxies": 0.5 * proxies(kind, labels),
             "kinds": 0.25 * self._kinds(kind, labels),
             "classes": 0.25 * functional.cross_entropy(guesses, labels, label_smoothing=0.1),
             "looks": 0.35 * self._looks(look, batch.identities),
         }
-        if batch.lessons.numel():
-            made = self.modules["pupil"](features)
-            said["teacher"] = _distance(made, batch.lessons, batch.weights)
-            said["relations"] = 8 * _unlikeness(kind, batch.lessons, batch.weights)
-        return said
 
     def measure(self, network: nn.Module) -> dict[str, float]:
         assert isinstance(network, EmbedderNetwork)
         return self._held_out.measure(network)
-
-
-def _distance(made: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
-    """How far features (n, c, h, w) are from the teacher's: cell by cell, and all in all."""
-    size = made.shape[-2:]
-    wanted = functional.interpolate(wanted, size=size, mode="bilinear")
-    weights = functional.interpolate(weights, size=size, mode="bilinear")
-    cells = (functional.smooth_l1_loss(made, wanted, reduction="none") * weights).mean()
-    means = functional.cosine_similarity(_pooled(made, weights), _pooled(wanted, weights))
-    return 2 * cells / weights.mean() + (1 - means).mean()
-
-
-def _unlikeness(kinds: Tensor, seen: Tensor, weights: Tensor) -> Tensor:
-    """How far cosines of unit rows (n, d) are from those of what the teacher saw, squared."""
-    rows = functional.normalize(_pooled(seen, weights))
-    return functional.mse_loss(kinds @ kinds.T, rows @ rows.T)
-
-
-def _pooled(features: Tensor, weights: Tensor) -> Tensor:
-    """Weighted means (n, c) of the cells of feature maps (n, c, h, w)."""
-    return (features * weights).sum((2, 3)) / weights.sum((2, 3)).clamp(min=1e-3)
 
 
 def _contrastive() -> Any:

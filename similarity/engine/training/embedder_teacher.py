@@ -14,11 +14,9 @@ from similarity.engine.datasets import Photo, all_labels
 from similarity.engine.networks.mobilenet_v2 import FEATURES, MobileNetV2
 from similarity.engine.training.embedder import PROXY_TEMPERATURE
 from similarity.engine.training.garments import GARMENTS, Batch, Batches, HeldOut, read_samples
+from similarity.engine.training.lessons import SIZE, Teacher
 from similarity.engine.training.teacher import as_seen_by_teacher, free
 from similarity.engine.training.trainer import quickly
-
-SIZE = (160, 192)
-"""Width and height of a crop: nearer to the 224 pixels of its first training than the pupil's."""
 
 DROPPED = 0.3
 """Share of the features that the labels are not told of, each time others."""
@@ -84,6 +82,11 @@ class TuningTask:
             "proxies": 0.5 * self.modules["proxies"](features, batch.labels),
             "classes": functional.cross_entropy(guesses, batch.labels, label_smoothing=0.1),
         }
+
+    def taught(self, network: nn.Module) -> Teacher:
+        """The trained network as a teacher that knows the labels."""
+        assert isinstance(network, Tuned)
+        return Teacher(network.teacher, self.modules["proxies"])
 
     def measure(self, network: nn.Module) -> dict[str, float]:
         return self._held_out.measure(network)

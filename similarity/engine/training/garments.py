@@ -11,17 +11,15 @@ import torch
 from numpy.typing import NDArray
 from PIL.Image import Image, Resampling, fromarray
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.utils.data import Dataset
 
 from similarity.engine import datasets, foreground
-from similarity.engine.contracts import Box, Vectors
+from similarity.engine.contracts import Box, Edges, Vectors
 from similarity.engine.datasets import Photo
 from similarity.engine.evaluation import instance, retrieval
-from similarity.engine.networks.pixels import CELL, letterboxed
+from similarity.engine.networks.pixels import letterboxed
 from similarity.engine.training import augmentation
 from similarity.engine.training.augmentation import Dice
-from similarity.engine.training.lessons import Lessons
 
 GARMENTS = 16
 """Garments of a batch; each is seen twice. Few, because from little data and time many small
@@ -45,10 +43,6 @@ MEASURED_AT_ONCE = 64
 """Held-out crops of a batch."""
 
 
-Edges = tuple[float, float, float, float]
-"""Left, top, right and bottom."""
-
-
 class Sample(NamedTuple):
     """A garment in memory."""
 
@@ -70,10 +64,6 @@ class View(NamedTuple):
     """(3, height, width), 0 to 1."""
     frame: Tensor
     """(height, width): 1 within the picture, 0 in the margin of its letterbox."""
-    lesson: Tensor
-    """What the teacher saw: (CHANNELS, h / 32, w / 32), or empty without a teacher."""
-    weight: Tensor
-    """(1, h / 32, w / 32): how much of each cell still shows what the teacher saw."""
 
 
 class Batch(NamedTuple):
@@ -83,10 +73,8 @@ class Batch(NamedTuple):
     """(n, 3, h, w), normalised."""
     labels: Tensor
     identities: Tensor
-    lessons: Tensor
-    """What the teacher saw: (n, CHANNELS, h / 32, w / 32), or empty without a teacher."""
-    weights: Tensor
-    """(n, 1, h / 32, w / 32): how much of each cell shows what the teacher saw, 0 to 1."""
+    mixed: bool
+    """Each picture has a part of another's: a teacher may still say what it shows."""
 
 
 class Batches(Dataset[Batch]):
@@ -97,12 +85,14 @@ class Batches(Dataset[Batch]):
         samples: Sequence[Sample],
         size: tuple[int, int],
         seed: int,
-        lessons: Lessons | None = None,
+        *,
+        mixed: float = 0.0,
     ) -> None:
+        """`mixed` is the share of the batches that a teacher alone can say something of."""
         self.samples = samples
         self.size = size
         self.seed = seed
-        self.lessons = lessons
+        self.mixed = mixed
         self._alike: dict[int, list[int]] = {}
         for number, sample in enumerate(samples):
             self._alike.setdefault(sample.identity, []).append(number)
@@ -117,13 +107,15 @@ class Batches(Dataset[Batch]):
         images = torch.stack([view.image for view in views])
         images = augmentation.relit(images, dice, least_saturation=0.6)
         augmentation.erase(images, dice)
+        mixed = dice.chance(self.mixed)
+        if mixed:
+            images = augmentation.mixed(images, dice)
         frames = torch.stack([view.frame for view in views])
         return Batch(
             augmentation.normalised(images, frames),
             torch.tensor([self.samples[number].label for number in (*chosen, *again)]),
             torch.tensor([self.samples[number].identity for number in (*chosen, *again)]),
-            torch.stack([view.lesson for view in views]),
-            torch.stack([view.weight for view in views]),
+            mixed,
         )
 
     def _like(self, number: int, dice: Dice) -> int:
@@ -142,24 +134,16 @@ class Batches(Dataset[Batch]):
         grid, frame = augmentation.grid_of(cut, (width, height), self.size)
         padding = augmentation.PADDINGS[dice.index(len(augmentation.PADDINGS))]
         image = augmentation.sampled(sample.pixels, grid, padding)
-        kept = torch.ones_like(frame)
         if sample.mask is not None and dice.chance(EXCHANGED):
             kept = augmentation.covered(sample.mask, grid)
             image = augmentation.laid_on(image, self._background(dice), kept)
-        weight = functional.avg_pool2d(kept[None], CELL)
-        return View(image, frame, self._lesson(number, grid), weight)
+        return View(image, frame)
 
     def _background(self, dice: Dice) -> Tensor:
         pixels = self.samples[dice.index(len(self.samples))].pixels
         height, width = pixels.shape[1:]
         grid, _ = augmentation.grid_of(augmentation.corner(dice), (width, height), self.size)
         return augmentation.sampled(pixels, grid, "reflection")
-
-    def _lesson(self, number: int, grid: Tensor) -> Tensor:
-        if self.lessons is None:
-            return torch.empty(0)
-        cells = functional.avg_pool2d(grid.permute(2, 0, 1)[None], CELL)[0].permute(1, 2, 0)
-        return self.lessons.of(number, cells)
 
 
 def _evened(samples: Sequence[Sample]) -> Tensor:

@@ -1,87 +1,118 @@
-"""What a network trained on ImageNet sees in garments: targets for a small one to learn.
+"""What a teacher makes of a batch: targets for a small network to learn.
 
-Knowledge distillation: Hinton et al., 2015; of feature maps: Romero et al., "FitNets", ICLR
-2015. The student sees the same part of a picture as the teacher but in other light ("a good
-teacher is patient and consistent": Beyer et al., CVPR 2022); here the teacher looks at each
-picture once, and what it saw of a part is read off its map.
+Knowledge distillation: Hinton et al., 2015; of feature maps: Romero et al., "FitNets", ICLR 2015.
+Pupil and teacher look at the very same pixels, also at pictures that nobody could label, of which
+there are many more than photos ("a good teacher is patient and consistent": Beyer et al., CVPR
+2022).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from pytorch_metric_learning.losses import NormalizedSoftmaxLoss
+from torch import Tensor, nn
 from torch.nn import functional
 
 from similarity.engine.networks.mobilenet_v2 import MobileNetV2
+from similarity.engine.training.teacher import as_seen_by_teacher
+from similarity.engine.training.trainer import quickly
 
-CHANNELS = 256
-"""Of the principal components of the teacher's 1280 features: they hold two thirds of the
-variance, and a fifth of the memory."""
+SIZE = (160, 192)
+"""Width and height at which the teacher looks at a crop: nearer to the 224 pixels of its first
+training than the pupil's."""
 
-SIDE = 224
-"""Shorter side at which the teacher looks at a picture."""
+COARSEST = 32
+"""Pixels of a side at which maps of all strides have different sizes, the last of a single cell."""
 
-LONGEST = 800
+LOOKED_AT = 3
+"""Maps that are learnt: those at the strides 8, 16 and 32."""
 
-FITTED_ON = 400
-"""Pictures from which the components are found."""
-
-
-class Lessons:
-    """The teacher's feature maps of pictures, on fewer channels, of unit variance all in all."""
-
-    def __init__(self, maps: list[Tensor]) -> None:
-        self._maps = maps
-        self._scale = torch.cat([part.flatten().float() for part in maps[:FITTED_ON]]).std()
-
-    def of(self, picture: int, grid: Tensor) -> Tensor:
-        """What the teacher saw at the places (h, w, 2) of a picture, -1..1: (CHANNELS, h, w)."""
-        seen = functional.grid_sample(
-            self._maps[picture][None].float(),
-            grid[None],
-            padding_mode="border",
-            align_corners=False,
-        )
-        return seen[0] / self._scale
-
-    @classmethod
-    def learn(
-        cls,
-        teacher: MobileNetV2,
-        pictures: Sequence[Tensor],
-        each: Callable[[], None] = lambda: None,
-    ) -> Lessons:
-        """Look at every picture, bytes (3, h, w), once, calling `each` after it."""
-        some = pictures[:: max(1, len(pictures) // FITTED_ON)]
-        mean, basis = _components([_map(teacher, picture) for picture in some])
-        maps = []
-        for picture in pictures:
-            maps.append(_projected(_map(teacher, picture), mean, basis))
-            each()
-        return cls(maps)
+SEEN, RELATIONS, TOLD = 2.0, 8.0, 1.0
+"""Weights of the losses."""
 
 
-def _map(teacher: MobileNetV2, picture: Tensor) -> Tensor:
-    """What the teacher sees in a picture, bytes (3, h, w): (1280, h / 32, w / 32)."""
-    scale = SIDE / min(picture.shape[1:])
-    size = [min(LONGEST, max(1, round(side * scale / 32)) * 32) for side in picture.shape[1:]]
-    pixels = functional.interpolate(
-        picture[None].float(), size=size, mode="bilinear", antialias=True
+class Seen(NamedTuple):
+    """What a teacher makes of a batch."""
+
+    maps: list[Tensor]
+    """Feature maps at the strides 8, 16 and 32."""
+    labels: Tensor | None
+    """Logits (n, labels), of one that was taught the labels."""
+
+
+class Teacher:
+    """MobileNetV2, and the proxies of the labels if it was taught those."""
+
+    def __init__(self, network: MobileNetV2, proxies: NormalizedSoftmaxLoss | None = None) -> None:
+        self.network = network.eval()
+        self.proxies = proxies
+
+    @property
+    def widths(self) -> list[int]:
+        """Channels of the maps that it gives."""
+        return [map_.shape[1] for map_ in self.look(torch.zeros(1, 3, COARSEST, COARSEST)).maps]
+
+    @torch.no_grad()
+    def look(self, images: Tensor) -> Seen:
+        """At pictures (n, 3, h, w) as the pupil takes them."""
+        images = functional.interpolate(images, size=SIZE[::-1], mode="bilinear")
+        network = self.network.to(images.device)
+        with quickly(images.device):
+            maps = network.pyramid(as_seen_by_teacher(images))[-LOOKED_AT:]
+        maps = [map_.float() for map_ in maps]
+        if self.proxies is None:
+            return Seen(maps, None)
+        rows = functional.normalize(maps[-1].mean((2, 3)))
+        return Seen(maps, self.proxies.get_logits(rows))
+
+
+class Lessons(nn.Module):
+    """Puts what a pupil sees in its teacher's terms, and tells how far they are apart."""
+
+    def __init__(self, widths: Sequence[int], wanted: Sequence[int]) -> None:
+        super().__init__()
+        pairs = zip(widths[-LOOKED_AT:], wanted, strict=True)
+        self.translated = nn.ModuleList(nn.Conv2d(own, other, 1) for own, other in pairs)
+
+    def losses(
+        self, seen: Seen, maps: Sequence[Tensor], kind: Tensor, guesses: Tensor
+    ) -> dict[str, Tensor]:
+        """Of the pupil's feature maps, its unit rows (n, d) of kinds, and their logits (n, labels).
+
+        Which garments are alike to the teacher is learnt as well: Park et al., "Relational
+        knowledge distillation", CVPR 2019.
+        """
+        pairs = zip(self.translated, maps[-LOOKED_AT:], seen.maps, strict=True)
+        unlike = [_unlike_maps(layer(own.float()), wanted) for layer, own, wanted in pairs]
+        said = {
+            "seen": SEEN * torch.stack(unlike).mean(),
+            "relations": RELATIONS * _unlike_relations(kind, seen.maps[-1].mean((2, 3))),
+        }
+        if seen.labels is not None:
+            said["told"] = TOLD * _unlike_labels(guesses, seen.labels)
+        return said
+
+
+def _unlike_maps(made: Tensor, wanted: Tensor) -> Tensor:
+    """How far a map is from another, of whatever size, squared, against how far that varies."""
+    wanted = functional.interpolate(wanted, size=made.shape[-2:], mode="bilinear")
+    return functional.mse_loss(made, wanted) / wanted.var().clamp(min=1e-6)
+
+
+def _unlike_relations(kind: Tensor, seen: Tensor) -> Tensor:
+    """How far cosines of unit rows (n, d) are from those of what the teacher saw, squared.
+
+    The mean of a batch is taken from that first: it is what all pictures have in common.
+    """
+    rows = functional.normalize(seen - seen.mean(0))
+    return functional.mse_loss(kind @ kind.T, rows @ rows.T)
+
+
+def _unlike_labels(guesses: Tensor, told: Tensor) -> Tensor:
+    """Kullback-Leibler divergence of logits (n, labels) from others, a row's mean."""
+    return functional.kl_div(
+        guesses.log_softmax(1), told.log_softmax(1), reduction="batchmean", log_target=True
     )
-    with torch.inference_mode():
-        return teacher.maps(((pixels - 128) / 128).contiguous(memory_format=torch.channels_last))[0]
-
-
-def _components(maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """The mean (1280,) of the maps' cells, and their principal components (1280, CHANNELS)."""
-    cells = torch.cat([map_.flatten(1).T for map_ in maps])
-    mean = cells.mean(0)
-    _, vectors = torch.linalg.eigh((cells - mean).T @ (cells - mean))
-    return mean, vectors[:, -CHANNELS:]
-
-
-def _projected(map_: Tensor, mean: Tensor, basis: Tensor) -> Tensor:
-    """A map on the components, in half precision: (CHANNELS, h, w)."""
-    return torch.einsum("khw,kc->chw", map_ - mean[:, None, None], basis).half()

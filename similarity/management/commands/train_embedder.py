@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand
 
@@ -11,8 +11,7 @@ from similarity.engine.datasets import Split
 from similarity.management import training
 
 if TYPE_CHECKING:
-    from similarity.engine.networks.mobilenet_v2 import MobileNetV2
-    from similarity.engine.training.embedder_teacher import Tuned
+    from similarity.engine.training.lessons import Teacher
     from similarity.engine.training.trainer import Trainer
 
 PURPOSE = (
@@ -57,22 +56,20 @@ class Command(BaseCommand):
         teacher = self._teacher(parts, options) if options["teacher"] else None
         task = EmbedderTask(parts.train, parts.held_out, loss=options["loss"], seed=options["seed"])
         if teacher is not None:
-            with training.bar(len(task.samples), "teacher") as update:
-                task.listen_to(teacher, update)
+            task.listen_to(teacher)
         return training.trainer(task, options)
 
-    def _teacher(self, parts: Split, options: dict[str, Any]) -> MobileNetV2:
+    def _teacher(self, parts: Split, options: dict[str, Any]) -> Teacher:
         """As it is in its folder, or taught the labels first, with a checkpoint of its own."""
+        from similarity.engine.training.embedder_teacher import TuningTask
+        from similarity.engine.training.lessons import Teacher
         from similarity.engine.training.teacher import read_teacher
 
-        teacher = read_teacher(options["teacher"])
-        if options["teacher_minutes"]:
-            from similarity.engine.training.embedder_teacher import TuningTask
-
-            task = TuningTask(teacher, parts.train, parts.held_out, seed=options["seed"])
-            tuned = training.taught(task, options, self.stdout.write)
-            teacher = cast("Tuned", tuned).teacher
-        return teacher
+        network = read_teacher(options["teacher"])
+        if not options["teacher_minutes"]:
+            return Teacher(network)
+        task = TuningTask(network, parts.train, parts.held_out, seed=options["seed"])
+        return task.taught(training.taught(task, options, self.stdout.write))
 
     def _keep(self, trainer: Trainer, parts: Split, options: dict[str, Any]) -> None:
         from similarity.engine.training.embedder import EmbedderTask

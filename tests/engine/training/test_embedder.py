@@ -13,7 +13,7 @@ needs_training()
 import torch  # noqa: E402
 
 from similarity.engine.networks.pixels import CROP  # noqa: E402
-from similarity.engine.training import augmentation, embedder, garments  # noqa: E402
+from similarity.engine.training import augmentation, garments  # noqa: E402
 from similarity.engine.training.augmentation import Cut, Dice  # noqa: E402
 
 pytestmark = pytest.mark.ml
@@ -60,13 +60,32 @@ def test_corners_lie_within_the_picture_and_out_of_its_middle(step):
         assert abs(middle - 0.5) >= 0.3 - 1e-9
 
 
-def test_about_half_the_garments_are_seen_on_another_floor(photos, monkeypatch):
+def test_about_half_the_garments_are_seen_on_anothers_floor(photos):
     samples = garments.read_samples(photos, ["dress"], CROP)
     assert all(sample.mask is not None for sample in samples)
     batches = garments.Batches(samples, CROP, seed=0)
-    weights = torch.cat([batches[step].weights for step in range(20)])
-    exchanged = (weights.amin((1, 2, 3)) < 0.5).float().mean().item()
-    assert exchanged == pytest.approx(garments.EXCHANGED, abs=0.15)
+    views = [batches._view(0, Dice(0, step)) for step in range(200)]
+    green = [bool((view.image[:, 80, 4] < 0.7).all()) for view in views]
+    exchanged = sum(green) / len(green)
+    assert exchanged == pytest.approx(garments.EXCHANGED / 2, abs=0.1), "half are laid on their own"
+
+
+def test_a_mixed_batch_shows_a_part_of_the_picture_before():
+    images = torch.arange(3.0).view(3, 1, 1, 1).expand(3, 3, 40, 30)
+    mixed = augmentation.mixed(images, Dice(0, 1))
+    for number, picture in enumerate(mixed):
+        assert set(picture.unique().tolist()) == {float(number), float((number - 1) % 3)}
+    replaced = (mixed != images).float().mean((1, 2, 3))
+    assert (replaced == replaced[0]).all()
+    assert augmentation.MIXED_AREA[0] * 0.8 < replaced[0] < augmentation.MIXED_AREA[1] * 1.2
+    assert torch.equal(images, torch.arange(3.0).view(3, 1, 1, 1).expand(3, 3, 40, 30))
+
+
+def test_batches_are_mixed_only_for_a_teacher(photos):
+    samples = garments.read_samples(photos, ["dress"], CROP)
+    plain, mixed = (garments.Batches(samples, CROP, seed=0, mixed=share) for share in (0, 0.5))
+    assert not any(plain[step].mixed for step in range(20))
+    assert 3 < sum(mixed[step].mixed for step in range(20)) < 17
 
 
 def test_people_are_cut_out_by_the_outlines_that_somebody_drew(tmp_path):
@@ -84,23 +103,3 @@ def test_people_are_cut_out_by_the_outlines_that_somebody_drew(tmp_path):
         ]
         share = (inner > 127).float().mean().item()
         assert share == pytest.approx(outlined[top:bottom, left:right].mean(), abs=0.05)
-
-
-def test_the_teacher_is_not_asked_about_a_floor_that_it_did_not_see(photos):
-    made, wanted = torch.zeros(1, 4, 2, 2), torch.zeros(1, 4, 2, 2)
-    wanted[..., 0] = 5.0
-    seen = torch.ones(1, 1, 2, 2)
-    hidden = seen.clone()
-    hidden[..., 0] = 0
-    made[..., 1], wanted[..., 1] = 1.0, 1.0
-    assert embedder._distance(made, wanted, hidden).item() == pytest.approx(0, abs=1e-5)
-    assert embedder._distance(made, wanted, seen).item() > 0.5
-
-
-def test_garments_are_to_be_as_alike_as_the_teacher_finds_them():
-    seen = torch.zeros(3, 4, 2, 2)
-    seen[0, 0] = seen[1, 0] = seen[2, 1] = 1.0
-    weights = torch.ones(3, 1, 2, 2)
-    alike = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-    assert embedder._unlikeness(alike, seen, weights).item() == pytest.approx(0, abs=1e-6)
-    assert embedder._unlikeness(alike.roll(1, 0), seen, weights).item() == pytest.approx(4 / 9)

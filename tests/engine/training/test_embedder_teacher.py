@@ -11,7 +11,6 @@ torch = needs_training()
 
 from similarity.engine.networks.pixels import DEVIATION, MEAN  # noqa: E402
 from similarity.engine.training.embedder_teacher import TuningTask  # noqa: E402
-from similarity.engine.training.lessons import Lessons  # noqa: E402
 from similarity.engine.training.teacher import as_seen_by_teacher, read_teacher  # noqa: E402
 from similarity.engine.training.trainer import Budget, Trainer  # noqa: E402
 
@@ -47,13 +46,3 @@ def test_pixels_reach_it_as_in_its_own_training():
     )
     assert as_seen_by_teacher(black).flatten().tolist() == pytest.approx([-1] * 3)
     assert as_seen_by_teacher(white).flatten().tolist() == pytest.approx([1] * 3)
-
-
-def test_what_it_sees_of_a_part_is_read_off_its_map(taught):
-    before, _ = taught
-    picture = torch.zeros(3, 224, 224, dtype=torch.uint8)
-    picture[:, :, 112:] = 255
-    lessons = Lessons.learn(before, [picture, 255 - picture])
-    left, right = (torch.tensor([[[x, 0.0]]]) for x in (-0.5, 0.5))
-    assert torch.allclose(lessons.of(0, left), lessons.of(1, right), atol=1e-2)
-    assert not torch.allclose(lessons.of(0, left), lessons.of(0, right), atol=1e-1)
