@@ -14,11 +14,8 @@ from torch.nn import functional
 
 from similarity.engine.networks.compact import NECK, DetectorNetwork, Pyramid
 from similarity.engine.networks.mobilenet_v2 import MobileNetV2
-from similarity.engine.training.teacher import as_seen_by_teacher, free
+from similarity.engine.training.teacher import as_seen_by_teacher, free, widths
 from similarity.engine.training.trainer import quickly
-
-COARSEST = 32
-"""Pixels of a side at which maps of all strides have different sizes, the last of a single cell."""
 
 ELSEWHERE = 0.02
 """How much a cell counts in which the teacher sees nothing, against one where it is sure."""
@@ -31,9 +28,7 @@ class Prepared(Pyramid):
         super().__init__()
         free(teacher)
         self.teacher = teacher
-        with torch.no_grad():
-            maps = teacher.pyramid(torch.zeros(1, 3, COARSEST, COARSEST))
-        self.widths = [features.shape[1] for features in maps[1:]]
+        self.widths = widths(teacher)[1:]
 
     def forward(self, images: Tensor) -> list[Tensor]:
         return self.teacher.pyramid(as_seen_by_teacher(images))[1:]

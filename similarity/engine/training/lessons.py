@@ -17,15 +17,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from similarity.engine.networks.mobilenet_v2 import MobileNetV2
-from similarity.engine.training.teacher import as_seen_by_teacher
+from similarity.engine.training.teacher import as_seen_by_teacher, widths
 from similarity.engine.training.trainer import quickly
 
 SIZE = (160, 192)
 """Width and height at which the teacher looks at a crop: nearer to the 224 pixels of its first
 training than the pupil's."""
-
-COARSEST = 32
-"""Pixels of a side at which maps of all strides have different sizes, the last of a single cell."""
 
 LOOKED_AT = 3
 """Maps that are learnt: those at the strides 8, 16 and 32."""
@@ -53,7 +50,7 @@ class Teacher:
     @property
     def widths(self) -> list[int]:
         """Channels of the maps that it gives."""
-        return [map_.shape[1] for map_ in self.look(torch.zeros(1, 3, COARSEST, COARSEST)).maps]
+        return widths(self.network)[-LOOKED_AT:]
 
     @torch.no_grad()
     def look(self, images: Tensor) -> Seen:
@@ -72,10 +69,11 @@ class Teacher:
 class Lessons(nn.Module):
     """Puts what a pupil sees in its teacher's terms, and tells how far they are apart."""
 
-    def __init__(self, widths: Sequence[int], wanted: Sequence[int]) -> None:
+    def __init__(self, own: Sequence[int], wanted: Sequence[int]) -> None:
+        """Of maps with so many channels: all of the pupil's, and those that its teacher gives."""
         super().__init__()
-        pairs = zip(widths[-LOOKED_AT:], wanted, strict=True)
-        self.translated = nn.ModuleList(nn.Conv2d(own, other, 1) for own, other in pairs)
+        pairs = zip(own[-LOOKED_AT:], wanted, strict=True)
+        self.translated = nn.ModuleList(nn.Conv2d(*pair, 1) for pair in pairs)
 
     def losses(
         self, seen: Seen, maps: Sequence[Tensor], kind: Tensor, guesses: Tensor

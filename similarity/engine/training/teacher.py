@@ -20,6 +20,9 @@ from similarity.engine.networks.pixels import DEVIATION, MEAN
 KEPT = 1 / 3
 """Share of the convolutions that is left as it is: the first, up to a stride of 8."""
 
+COARSEST = 32
+"""Pixels of a side at which maps of all strides have different sizes, the last of a single cell."""
+
 FILES = ("mobilenet_v2_imagenet.npz", "mobilenet_v2_imagenet.json")
 
 
@@ -29,6 +32,14 @@ def read_teacher(folder: Path) -> MobileNetV2:
     if not steps.is_file() or not tensors.is_file():
         raise MissingWeights(f"{folder} does not hold {' and '.join(FILES)}.")
     return channels_last(read(tensors, steps))
+
+
+def widths(teacher: MobileNetV2) -> list[int]:
+    """Channels of the maps of its pyramid, the finest first."""
+    place = next(teacher.parameters()).device
+    with torch.no_grad():
+        maps = teacher.pyramid(torch.zeros(1, 3, COARSEST, COARSEST, device=place))
+    return [features.shape[1] for features in maps]
 
 
 def as_seen_by_teacher(crops: Tensor) -> Tensor:
