@@ -82,7 +82,7 @@ class DetectorTask:
         self.seed = seed
         boxed, single = (all_stored(part, self.labels, each) for part in parted(train))
         self.mixture = mixture_of(boxed, single, self.labels, seed)
-        self.outlined = [one for one in (*boxed, *single) if one.shown is not None]
+        self.outlined = [_outlined(boxed), _outlined(single)]
         self.steps_per_epoch = max(1, (2 * len(boxed) + len(single)) // (2 * PHOTOS))
         self._held_out = _HeldOut(held_out, self.labels, each)
         self._teacher: DetectorNetwork | None = None
@@ -142,6 +142,11 @@ class DetectorTask:
         """The score from which the network's boxes are worth showing."""
         assert isinstance(network, DetectorNetwork)
         return self._held_out.best_threshold(network)
+
+
+def _outlined(samples: Sequence[Sample]) -> list[Sample]:
+    """Those of which is known what each pixel shows."""
+    return [one for one in samples if one.shown is not None]
 
 
 def labels_of(photos: Sequence[Photo]) -> list[str]:

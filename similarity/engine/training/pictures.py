@@ -60,7 +60,8 @@ STORED_SIDE = {True: 600, False: 360}
 EXCHANGED = 0.4
 """Share of the photos with outlines whose background is exchanged for another's: a few hundred
 photos show few places, and a network remembers those as well as the garments (Dwibedi et al.,
-"Cut, paste and learn", ICCV 2017)."""
+"Cut, paste and learn", ICCV 2017). Of a picture of nothing, that other background is all that is
+left: what stands about in a street is no bag."""
 
 LEAST_BACKGROUND = 0.3
 """Least share of another photo's background that is taken."""
@@ -194,10 +195,10 @@ def mixture_of(
     return [
         Mixture(samples, share, weights)
         for samples, share, weights in (
-            (boxed, 0.66, repeats(boxed)),
+            (boxed, 0.62, repeats(boxed)),
             (single, 0.20, repeats(single)),
-            (drawn, 0.09, torch.ones(DRAWN)),
-            (empty, 0.05, torch.ones(EMPTY)),
+            (drawn, 0.06, torch.ones(DRAWN)),
+            (empty, 0.12, torch.ones(EMPTY)),
         )
         if samples
     ]
@@ -238,9 +239,12 @@ def _empty(number: int, seed: int) -> Sample:
 class Batches(Dataset[Batch]):
     """Item i is the batch of step i; photos with outlines lend one another their backgrounds."""
 
-    def __init__(self, mixture: Sequence[Mixture], outlined: Sequence[Sample], seed: int) -> None:
+    def __init__(
+        self, mixture: Sequence[Mixture], outlined: Sequence[Sequence[Sample]], seed: int
+    ) -> None:
+        """`outlined` has photos of several kinds, each of which lends as often as another."""
         self.mixture = mixture
-        self.outlined = outlined
+        self.outlined = [part for part in outlined if part]
         self.shares = torch.tensor([part.share for part in mixture])
         self.seed = seed
 
@@ -265,10 +269,15 @@ class Batches(Dataset[Batch]):
         chosen = int(torch.multinomial(part.weights, 1, generator=dice.generator).item())
         sample = part.samples[chosen]
         drawn = placed(sample, size, dice)
-        if sample.shown is None or not len(sample.boxes.labels) or not dice.chance(EXCHANGED):
+        if sample.shown is None or not dice.chance(EXCHANGED):
             return drawn
-        other = self.outlined[dice.index(len(self.outlined))]
-        return elsewhere(drawn, background(other, size, dice))
+        return elsewhere(drawn, self._background(dice, size))
+
+    def _background(self, dice: Dice, size: tuple[int, int]) -> Tensor | None:
+        if not self.outlined:
+            return None
+        part = self.outlined[dice.index(len(self.outlined))]
+        return background(part[dice.index(len(part))], size, dice)
 
 
 def canvas(shape: tuple[int, int], area: int) -> tuple[int, int]:

@@ -138,3 +138,34 @@ def test_a_batch_has_the_rare_more_often():
     share = (drawn == RARE).float().mean().item()
     factor = (pictures.RARE / 0.03) ** 0.5
     assert share == pytest.approx(3 * factor / (97 + 3 * factor), abs=0.05)
+
+
+def _grey(value: int, shown: int) -> Sample:
+    """A photo of one grey whose left half shows somebody, or nobody."""
+    marks = torch.zeros(120, 80, dtype=torch.uint8)
+    marks[:, :40] = shown
+    pixels = torch.full((3, 120, 80), value, dtype=torch.uint8)
+    return Sample(pixels, Boxes(torch.zeros(0, 4), torch.zeros(0, dtype=torch.long)), marks)
+
+
+def _brightness(mixture, outlined):
+    batches = pictures.Batches(mixture, outlined, seed=0)
+    drawn = [batches[step] for step in range(6)]
+    assert not any(len(boxes.labels) for batch in drawn for boxes in batch.boxes)
+    assert all((batch.shown == NOBODY).any() for batch in drawn)
+    return torch.cat([batch.images for batch in drawn]).mean((1, 2, 3))
+
+
+def test_some_pictures_of_nothing_are_what_photos_show_beside_people():
+    nothing = [pictures.Mixture([_grey(0, NOBODY)], 1.0, torch.ones(1))]
+    streets, floors = [_grey(250, 1)] * 2, [_grey(250, 1)] * 9
+    assert (_brightness(nothing, []) < 0).all()
+    bright = (_brightness(nothing, [streets, floors]) > 0).float().mean().item()
+    assert bright == pytest.approx(pictures.EXCHANGED, abs=0.15)
+
+
+def test_photos_of_every_kind_lend_their_backgrounds_as_often():
+    nothing = [pictures.Mixture([_grey(0, NOBODY)], 1.0, torch.ones(1))]
+    few, many, none = [_grey(250, 1)], [_grey(0, 1)] * 50, []
+    bright = (_brightness(nothing, [few, many, none]) > 0).float().mean().item()
+    assert bright == pytest.approx(pictures.EXCHANGED / 2, abs=0.12)
