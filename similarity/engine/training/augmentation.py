@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -36,7 +37,9 @@ class Dice:
     """A torch generator with the throws that augmentation needs."""
 
     def __init__(self, seed: int, step: int) -> None:
-        self.generator = torch.Generator().manual_seed((seed << 32) ^ step)
+        # Both are mixed into 32 bits: of a longer seed, torch's generator leaves the others out.
+        mixed = np.random.SeedSequence((step, seed % 2**64)).generate_state(1)[0]
+        self.generator = torch.Generator().manual_seed(int(mixed))
 
     def uniform(self, low: float, high: float) -> float:
         return low + (high - low) * torch.rand((), generator=self.generator).item()

@@ -16,6 +16,13 @@ from similarity.engine.training.targets import Boxes  # noqa: E402
 pytestmark = pytest.mark.ml
 
 
+def test_dice_of_another_seed_or_step_fall_otherwise_and_the_same_always_alike():
+    games = [(0, 0), (0, 1), (1, 0), (1, 1), (2**32, 0), (2**33 + 1, 1), (-1, 0)]
+    thrown = [Dice(*game).many((4,), 0, 1).tolist() for game in games]
+    assert len({tuple(throw) for throw in thrown}) == len(games)
+    assert thrown == [Dice(*game).many((4,), 0, 1).tolist() for game in games]
+
+
 def square(x0: int, y0: int, x1: int, y1: int, size: tuple[int, int] = (80, 120)):
     """A black picture (width, height) with a white rectangle."""
     pixels = torch.zeros(3, size[1], size[0], dtype=torch.uint8)
