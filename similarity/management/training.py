@@ -152,12 +152,12 @@ def trainer(task: Task, options: dict[str, Any]) -> Trainer:
 
     One that is to be resumed may have none of its own yet: see `check`.
     """
-    from similarity.engine.device import read_tensors
+    from similarity.engine.networks.compact import read_weights
     from similarity.engine.training.keeping import start_from
     from similarity.engine.training.trainer import Budget, Trainer, must_be_blendable
 
     if options["start_from"]:
-        network, before = task.modules["network"], read_tensors(options["start_from"])
+        network, before = task.modules["network"], read_weights(options["start_from"])
         if options["blend"]:
             must_be_blendable(network, before)
         if not start_from(network, before):
@@ -222,9 +222,9 @@ def train(trainer: Trainer, options: dict[str, Any], say: Any) -> None:
                 figures, losses = _listed(progress.figures), _listed(progress.losses)
                 say(f"epoch {progress.epoch}, {trainer.seconds / 60:.1f} min: {figures} ({losses})")
     if options["blend"]:
-        from similarity.engine.device import read_tensors
+        from similarity.engine.networks.compact import read_weights
 
-        trainer.blend(read_tensors(options["start_from"]), options["blend"])
+        trainer.blend(read_weights(options["start_from"]), options["blend"])
         say(f"blended: {_listed(trainer.figures)}")
 
 
@@ -286,7 +286,11 @@ def _stage(trained: Trainer, options: dict[str, Any], parts: Split) -> dict[str,
 
 def _lineage(path: Path | None) -> list[Any]:
     """The trainings that given weights went through, as far as they say."""
-    if path is None or path.suffix != ".safetensors":
+    return told_by(path, "lineage") if path else []
+
+
+def told_by(path: Path, name: str) -> list[Any]:
+    """A list that a file of weights tells of itself; empty if it does not."""
+    if path.suffix != ".safetensors":
         return []
-    said = read_metadata(path).get("lineage", "[]")
-    return list(json.loads(said))
+    return list(json.loads(read_metadata(path).get(name, "[]")))

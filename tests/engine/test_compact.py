@@ -55,6 +55,45 @@ def test_a_garment_is_most_like_its_own_mirror_image(embedder):
     assert likeness.diagonal().min() > 0.9
 
 
+def test_weights_that_read_looks_from_one_map_alone_still_serve(tmp_path):
+    torch = pytest.importorskip("torch")
+    from safetensors.torch import load_file, save_file
+
+    from similarity.engine.device import fused
+    from similarity.engine.networks.compact import LOOK, WIDTHS, read_embedder
+    from similarity.engine.networks.pixels import letterboxed
+
+    shipped = load_file(SHIPPED / "compact_embedder.safetensors")
+    chance = torch.Generator().manual_seed(0)
+    own = {name: tensor for name, tensor in shipped.items() if not name.startswith("look.")} | {
+        "look.weight": torch.randn(LOOK, WIDTHS[-1], generator=chance).half(),
+        "look.bias": torch.randn(LOOK, generator=chance).half(),
+    }
+    path = tmp_path / "own.safetensors"
+    save_file(own, path)
+    crop = synthetic.photo(3, 1).image
+    (vector,) = load("embedder", "compact", models_dir=tmp_path, weights=path.name).embed([crop])
+
+    network = fused(read_embedder(path))
+    pooled = network.features(torch.from_numpy(letterboxed(crop))[None]).mean((2, 3))
+    weight, bias = own["look.weight"].float(), own["look.bias"].float()
+    look = torch.nn.functional.linear(pooled, weight, bias)[0].numpy()
+    cosine = vector[-LOOK:] @ look / np.linalg.norm(vector[-LOOK:]) / np.linalg.norm(look)
+    assert cosine > 0.999999
+
+
+def test_a_map_s_statistics_are_the_means_and_deviations_of_the_three_coarsest():
+    torch = pytest.importorskip("torch")
+    from similarity.engine.networks.compact import statistics
+
+    finest, fine, coarse = (torch.full((1, 1, side, side), 9.0) for side in (16, 8, 4))
+    fine[:, :, :, 4:] = 1.0
+    coarse[:, :, 2:] = 3.0
+    single = torch.full((1, 2, 1, 1), 7.0)
+    read = statistics([finest, fine, coarse, single])
+    assert read.tolist() == [[7, 7, 6, 5, 0, 0, 3, 4]]
+
+
 def test_a_batch_of_one_and_of_many_agree(embedder):
     crops = [synthetic.photo(3, number).image for number in range(33)]
     together = embedder.embed(crops)

@@ -18,13 +18,11 @@ from similarity.engine.contracts import Vectors
 from similarity.engine.device import (
     NO_UNITS,
     Precision,
-    fill,
     fused,
     marks,
     pick_device,
     pick_precision,
     prepare_torch,
-    read_tensors,
 )
 from similarity.engine.errors import MissingWeights
 from similarity.engine.networks.pixels import CROP, letterboxed
@@ -91,10 +89,8 @@ class CompactEmbedder:
         if sentences := self.missing():
             raise MissingWeights(" ".join(sentences))
         prepare_torch()
-        from similarity.engine.networks.compact import EmbedderNetwork
+        from similarity.engine.networks.compact import read_embedder
         from similarity.engine.networks.halved import placed
 
-        network = EmbedderNetwork()
-        path = self._path()
-        fill(network, read_tensors(path), path, ("num_batches_tracked",))
-        return placed(fused(network), pick_device(self.device), self.precision)
+        network = fused(read_embedder(self._path()))
+        return placed(network, pick_device(self.device), self.precision)

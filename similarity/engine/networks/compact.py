@@ -7,11 +7,14 @@ and per operation they were two to three times as fast here as depthwise ones.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from similarity.engine.device import fill, read_tensors
 
 WIDTHS = (48, 96, 192, 256)
 """Channels at the strides 4, 8, 16 and 32."""
@@ -87,18 +90,27 @@ SHARE = 0.8
 """How much of a cosine the kind makes up: docs/models.md has the figures of others."""
 
 
+LOOKED_AT = 3
+"""Maps of which looks are read: those at the strides 8, 16 and 32."""
+
+READ = 2 * sum(WIDTHS[-LOOKED_AT:])
+"""Numbers that looks are read from: see `statistics`."""
+
+
 class EmbedderNetwork(nn.Module):
     """Crops (n, 3, h, w) to a vector of two unit halves: what it is, and how it looks.
 
     The halves are trained apart (by label; by the same photo seen twice), because one vector
-    for both is a compromise that neither wins. The weights hold their `share` as well.
+    for both is a compromise that neither wins. Kinds are read from the coarsest map; looks, of
+    which colour and pattern are the most, from finer ones as well, where those still are. The
+    weights hold their `share` as well.
     """
 
     def __init__(self, share: float = SHARE) -> None:
         super().__init__()
         self.backbone = Backbone()
         self.kind = nn.Linear(self.backbone.widths[-1], KIND)
-        self.look = nn.Linear(self.backbone.widths[-1], LOOK)
+        self.look = nn.Sequential(nn.BatchNorm1d(READ, affine=False), nn.Linear(READ, LOOK))
         self.share: Tensor
         self.register_buffer("share", torch.tensor(share))
 
@@ -107,15 +119,57 @@ class EmbedderNetwork(nn.Module):
         coarsest: Tensor = self.backbone(crops)[-1]
         return coarsest
 
-    def halves(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Unit rows (n, 64) and (n, 64) of a feature map."""
-        pooled = features.float().mean((2, 3))
-        kind, look = (layer(pooled).float() for layer in (self.kind, self.look))
-        return functional.normalize(kind), functional.normalize(look)
+    def halves(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Unit rows (n, 64) and (n, 64) of the backbone's feature maps."""
+        kind = self.kind(maps[-1].float().mean((2, 3))).float()
+        return functional.normalize(kind), self.looks(statistics(maps))
+
+    def looks(self, read: Tensor) -> Tensor:
+        """Unit rows (n, 64) of maps' statistics."""
+        return functional.normalize(self.look(read).float())
 
     def forward(self, crops: Tensor) -> Tensor:
-        kind, look = self.halves(self.features(crops))
+        kind, look = self.halves(self.backbone(crops))
         return torch.cat([kind * self.share.sqrt(), look * (1 - self.share).sqrt()], 1)
+
+
+def statistics(maps: Sequence[Tensor]) -> Tensor:
+    """Each channel's mean in the maps at the strides 32, 16 and 8, and its deviation, (n, 1088).
+
+    They tell a texture whatever lies where: Huang and Belongie, "Arbitrary style transfer in real
+    time with adaptive instance normalization", ICCV 2017.
+    """
+    told = [torch.std_mean(one.float(), (2, 3), correction=0) for one in maps[::-1][:LOOKED_AT]]
+    deviations, means = zip(*told, strict=True)
+    return torch.cat([*means, *deviations], 1)
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """A compact network's tensors. Raises WrongWeights if they cannot be read.
+
+    Those of an embedder that reads looks from the coarsest map's means alone, as all did once,
+    are told as one's that gives the others no weight.
+    """
+    tensors = read_tensors(path)
+    return _reading_more(tensors) if "look.weight" in tensors else tensors
+
+
+def read_embedder(path: Path) -> EmbedderNetwork:
+    """Raises WrongWeights if the file does not hold one's weights."""
+    network = EmbedderNetwork()
+    fill(network, read_weights(path), path, ("num_batches_tracked",))
+    return network
+
+
+def _reading_more(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith("look.")}
+    weight = tensors["look.weight"]
+    return kept | {
+        "look.0.running_mean": torch.zeros(READ, dtype=weight.dtype),
+        "look.0.running_var": torch.ones(READ, dtype=weight.dtype),
+        "look.1.weight": functional.pad(weight, (0, READ - weight.shape[1])),
+        "look.1.bias": tensors["look.bias"],
+    }
 
 
 NECK = 80

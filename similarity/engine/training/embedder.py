@@ -98,8 +98,7 @@ class EmbedderTask:
         assert isinstance(network, EmbedderNetwork)
         with quickly(images.device):
             maps = network.backbone(images)
-        features = maps[-1].float()
-        kind, look = network.halves(features)
+        kind, look = network.halves(maps)
         proxies = self.modules["proxies"]
         assert isinstance(proxies, losses.NormalizedSoftmaxLoss)
         said: dict[str, Tensor] = {}
@@ -110,7 +109,7 @@ class EmbedderTask:
             said |= lessons.losses(seen, maps, kind, proxies.get_logits(kind))
         if batch.mixed:
             return said
-        guesses = self.modules["classes"](features.mean((2, 3)))
+        guesses = self.modules["classes"](maps[-1].float().mean((2, 3)))
         return said | {
             "proxies": 0.5 * proxies(kind, labels),
             "kinds": 0.25 * self._kinds(kind, labels),
