@@ -320,7 +320,7 @@ def elsewhere(drawn: Placed, floor: Tensor | None) -> Placed:
     if floor is None:
         return drawn
     somebody = (drawn.shown != NOBODY) & (drawn.shown != UNKNOWN)
-    soft = functional.avg_pool2d(somebody[None].float(), 3, 1, 1)[0]
+    soft = functional.avg_pool2d(somebody[None].float(), 3, 1, 1, count_include_pad=False)[0]
     image = augmentation.laid_on(drawn.image, floor, soft)
     return Placed(image, drawn.boxes, drawn.shown * somebody)
 

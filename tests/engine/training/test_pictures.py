@@ -79,6 +79,16 @@ def test_before_another_background_only_the_garment_stays():
     assert torch.equal(moved.boxes.edges, drawn.boxes.edges)
 
 
+def test_a_garment_at_a_picture_s_edge_stays_whole_before_another_background():
+    shown = torch.zeros(12, 12, dtype=torch.uint8)
+    shown[:, :6] = 3 + 1
+    none = Boxes(torch.zeros(0, 4), torch.zeros(0, dtype=torch.long))
+    drawn = pictures.Placed(torch.ones(3, 12, 12), none, shown)
+    moved = pictures.elsewhere(drawn, torch.zeros(3, 12, 12))
+    assert torch.allclose(moved.image[:, :, :5], torch.ones(3, 12, 5))
+    assert (moved.image[:, :, 7:] == 0).all()
+
+
 def test_a_background_shows_nothing_of_the_garments_beside_it():
     for step in range(20):
         floor = pictures.background(_outlined(), (96, 128), Dice(3, step))
@@ -153,7 +163,7 @@ def _brightness(mixture, outlined):
     drawn = [batches[step] for step in range(6)]
     assert not any(len(boxes.labels) for batch in drawn for boxes in batch.boxes)
     assert all((batch.shown == NOBODY).any() for batch in drawn)
-    return torch.cat([batch.images for batch in drawn]).mean((1, 2, 3))
+    return torch.cat([batch.images.mean((1, 2, 3)) for batch in drawn])
 
 
 def test_some_pictures_of_nothing_are_what_photos_show_beside_people():
