@@ -27,7 +27,8 @@ from similarity.serializers import LONGEST_TEXT
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise as StrOrPromise
 
-CLOSENESS = ((0.92, "very-close"), (0.78, "close"), (0.57, "similar"))
+CLOSE = 0.74
+CLOSENESS = ((0.88, "very-close"), (CLOSE, "close"), (0.55, "similar"))
 """Names for a cosine of at least so much. By the shipped embedder, on photos of other people: three
 quarters of the best results are close or more, and 19 of 20 garments picked blindly not similar."""
 
@@ -40,9 +41,6 @@ LIKENESS = {
     LOOSELY: pgettext_lazy("likeness", "Loosely similar"),
 }
 """Words for them: a bare number tells a shopper nothing."""
-
-HIGH = 0.78
-"""A search whose best result is at least as similar as that has found something."""
 
 USUAL = 24
 """So many results are shown at first to who has chosen no other number."""

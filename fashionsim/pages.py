@@ -285,7 +285,7 @@ def history(request: HttpRequest) -> HttpResponse:
     runs = Run.objects.history(request.user).select_related("query", "segment")
     high = "high" in request.GET
     if high:
-        runs = SearchFilter({"best_min": looks.HIGH}, runs).qs
+        runs = SearchFilter({"best_min": looks.CLOSE}, runs).qs
     page = Paginator(runs, PAST).get_page(request.GET.get("page"))
     past = [looks.Past(run) for run in page]
     return render(request, "history.html", {"page": page, "past": past, "high": high})
