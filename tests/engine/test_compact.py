@@ -91,7 +91,16 @@ def test_a_map_s_statistics_are_the_means_and_deviations_of_the_three_coarsest()
     coarse[:, :, 2:] = 3.0
     single = torch.full((1, 2, 1, 1), 7.0)
     read = statistics([finest, fine, coarse, single])
-    assert read.tolist() == [[7, 7, 6, 5, 0, 0, 3, 4]]
+    assert read[0].tolist() == pytest.approx([7, 7, 6, 5, 0, 0, 3, 4], abs=1e-5)
+
+
+def test_a_map_that_is_the_same_everywhere_can_be_learnt_from():
+    torch = pytest.importorskip("torch")
+    from similarity.engine.networks.compact import statistics
+
+    flat = torch.zeros(1, 2, 4, 4, requires_grad=True)
+    statistics([flat] * 4).sum().backward()
+    assert flat.grad.isfinite().all()
 
 
 def test_a_batch_of_one_and_of_many_agree(embedder):

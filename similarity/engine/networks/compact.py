@@ -83,6 +83,9 @@ class Backbone(Pyramid):
         return maps[1:]
 
 
+FLATTEST = 1e-12
+"""Least variance of a map that is told: a root has no slope at nothing."""
+
 KIND, LOOK = 64, 64
 """How many of a vector's numbers tell the kind of a garment, and how many its looks."""
 
@@ -139,9 +142,12 @@ def statistics(maps: Sequence[Tensor]) -> Tensor:
     They tell a texture whatever lies where: Huang and Belongie, "Arbitrary style transfer in real
     time with adaptive instance normalization", ICCV 2017.
     """
-    told = [torch.std_mean(one.float(), (2, 3), correction=0) for one in maps[::-1][:LOOKED_AT]]
-    deviations, means = zip(*told, strict=True)
-    return torch.cat([*means, *deviations], 1)
+    read = [one.float() for one in maps[::-1][:LOOKED_AT]]
+    means = [one.mean((2, 3), keepdim=True) for one in read]
+    # By hand, for torch.std_mean takes four times as long over channels that lie last.
+    variances = [(one - mean).square().mean((2, 3)) for one, mean in zip(read, means, strict=True)]
+    deviations = [variance.clamp(min=FLATTEST).sqrt() for variance in variances]
+    return torch.cat([*(mean.flatten(1) for mean in means), *deviations], 1)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
