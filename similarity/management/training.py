@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from abc import ABC, abstractmethod
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
-from django.core.management.base import CommandError
+from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from similarity.engine import datasets
@@ -25,6 +26,45 @@ if TYPE_CHECKING:
     from torch import nn
 
     from similarity.engine.training.trainer import Task, Trainer
+
+
+class TrainingCommand(BaseCommand, ABC):
+    """A command that learns from some photos, measures itself on others, and keeps the weights
+    with a card."""
+
+    title: ClassVar[str]
+    purpose: ClassVar[str]
+    limits: ClassVar[str]
+
+    @abstractmethod
+    def trainer(self, parts: Split, options: dict[str, Any]) -> Trainer:
+        """What learns from the photos."""
+
+    @abstractmethod
+    def recipe(self, options: dict[str, Any]) -> dict[str, object]:
+        """What the card says of how it learnt, beside what it says of every training."""
+
+    @abstractmethod
+    def said(self, trained: Trainer, options: dict[str, Any]) -> dict[str, object]:
+        """What the file of weights tells of itself, beside its lineage."""
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        check(options)
+        with told():
+            parts = split(photos(options), options)
+            trainer = self.trainer(parts, options)
+            train(trainer, options, self.stdout.write)
+            keep(
+                trainer,
+                options,
+                title=self.title,
+                purpose=self.purpose,
+                limits=self.limits,
+                parts=parts,
+                recipe=self.recipe(options),
+                said=self.said(trainer, options),
+            )
+        self.stdout.write(f"Written: {options['output']} and its card.")
 
 
 def add_arguments(parser: ArgumentParser, weights: str) -> None:
@@ -108,7 +148,7 @@ def teacher_told(options: dict[str, Any]) -> str:
 
 def photos(options: dict[str, Any]) -> list[Photo]:
     """What is to be learnt from: the catalogue, a folder, or both."""
-    found = catalogue_photos() if options["from_catalogue"] else []
+    found = catalogue_photos() if options.get("from_catalogue") else []
     return found + (datasets.read(options["data"]) if options["data"] else [])
 
 

@@ -82,6 +82,23 @@ def test_weights_that_read_looks_from_one_map_alone_still_serve(tmp_path):
     assert cosine > 0.999999
 
 
+@pytest.mark.parametrize(
+    "look", [{"look.weight": (64, 256)}, {"look.weight": (64, 2000), "look.bias": (64,)}]
+)
+def test_weights_that_read_looks_as_none_did_are_refused(tmp_path, look):
+    torch = pytest.importorskip("torch")
+    from safetensors.torch import load_file, save_file
+
+    shipped = load_file(SHIPPED / "compact_embedder.safetensors")
+    kept = {name: tensor for name, tensor in shipped.items() if not name.startswith("look.")}
+    path = tmp_path / "odd.safetensors"
+    save_file(kept | {name: torch.zeros(shape) for name, shape in look.items()}, path)
+    with pytest.raises(WrongWeights, match="does not fit the model"):
+        load("embedder", "compact", models_dir=tmp_path, weights=path.name).embed(
+            [Image.new("RGB", (20, 20))]
+        )
+
+
 def test_a_map_s_statistics_are_the_means_and_deviations_of_the_three_coarsest():
     torch = pytest.importorskip("torch")
     from similarity.engine.networks.compact import statistics

@@ -83,21 +83,23 @@ class Backbone(Pyramid):
         return maps[1:]
 
 
-FLATTEST = 1e-12
-"""Least variance of a map that is told: a root has no slope at nothing."""
-
 KIND, LOOK = 64, 64
 """How many of a vector's numbers tell the kind of a garment, and how many its looks."""
 
 SHARE = 0.8
 """How much of a cosine the kind makes up: docs/models.md has the figures of others."""
 
-
 LOOKED_AT = 3
 """Maps of which looks are read: those at the strides 8, 16 and 32."""
 
 READ = 2 * sum(WIDTHS[-LOOKED_AT:])
 """Numbers that looks are read from: see `statistics`."""
+
+FLATTEST = 1e-12
+"""Least variance of a map that is told: a root has no slope at nothing."""
+
+EARLIER_LOOK = {"look.weight": (LOOK, WIDTHS[-1]), "look.bias": (LOOK,)}
+"""Tensors of an embedder that reads looks from the coarsest map's means alone, by their shapes."""
 
 
 class EmbedderNetwork(nn.Module):
@@ -153,11 +155,12 @@ def statistics(maps: Sequence[Tensor]) -> Tensor:
 def read_weights(path: Path) -> dict[str, Tensor]:
     """A compact network's tensors. Raises WrongWeights if they cannot be read.
 
-    Those of an embedder that reads looks from the coarsest map's means alone, as all did once,
-    are told as one's that gives the others no weight.
+    Those of an embedder that reads looks from the coarsest map's means alone, as all did once
+    (`EARLIER_LOOK`), are told as one's that gives the others no weight.
     """
     tensors = read_tensors(path)
-    return _reading_more(tensors) if "look.weight" in tensors else tensors
+    shapes = {name: tuple(tensors[name].shape) for name in EARLIER_LOOK if name in tensors}
+    return _reading_more(tensors) if shapes == EARLIER_LOOK else tensors
 
 
 def read_embedder(path: Path) -> EmbedderNetwork:
@@ -168,7 +171,7 @@ def read_embedder(path: Path) -> EmbedderNetwork:
 
 
 def _reading_more(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith("look.")}
+    kept = {name: tensor for name, tensor in tensors.items() if name not in EARLIER_LOOK}
     weight = tensors["look.weight"]
     return kept | {
         "look.0.running_mean": torch.zeros(READ, dtype=weight.dtype),

@@ -5,9 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import TYPE_CHECKING, Any, cast
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
-from similarity.engine import datasets
 from similarity.engine.datasets import Split
 from similarity.management import training
 
@@ -28,7 +27,10 @@ LIMITS = (
 )
 
 
-class Command(BaseCommand):
+class Command(training.TrainingCommand):
+    title = "The compact detector"
+    purpose = PURPOSE
+    limits = LIMITS
     help = "Train the compact detector on a folder of labelled photos, some of them with boxes."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -38,14 +40,9 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         if bool(options["teacher"]) != bool(options["teacher_minutes"]):
             raise CommandError("--teacher FOLDER and --teacher-minutes go together.")
-        training.check(options)
-        with training.told():
-            parts = training.split(datasets.read(options["data"]), options)
-            trainer = self._trainer(parts, options)
-            training.train(trainer, options, self.stdout.write)
-            self._keep(trainer, parts, options)
+        super().handle(**options)
 
-    def _trainer(self, parts: Split, options: dict[str, Any]) -> Trainer:
+    def trainer(self, parts: Split, options: dict[str, Any]) -> Trainer:
         from similarity.engine.training.detector import DetectorTask
 
         with training.bar(len(parts.train) + len(parts.held_out), "reading") as update:
@@ -61,21 +58,14 @@ class Command(BaseCommand):
         lessons = task.for_teacher(read_teacher(options["teacher"]))
         return cast("DetectorNetwork", training.taught(lessons, options, self.stdout.write))
 
-    def _keep(self, trainer: Trainer, parts: Split, options: dict[str, Any]) -> None:
+    def recipe(self, options: dict[str, Any]) -> dict[str, object]:
+        return {"teacher": training.teacher_told(options)}
+
+    def said(self, trained: Trainer, options: dict[str, Any]) -> dict[str, object]:
         from similarity.engine.training.detector import DetectorTask
 
-        assert isinstance(trainer.task, DetectorTask)
-        training.keep(
-            trainer,
-            options,
-            title="The compact detector",
-            purpose=PURPOSE,
-            limits=LIMITS,
-            parts=parts,
-            recipe={"teacher": training.teacher_told(options)},
-            said={
-                "labels": trainer.task.labels,
-                "threshold": trainer.task.best_threshold(trainer.network),
-            },
-        )
-        self.stdout.write(f"Written: {options['output']} and its card.")
+        assert isinstance(trained.task, DetectorTask)
+        return {
+            "labels": trained.task.labels,
+            "threshold": trained.task.best_threshold(trained.network),
+        }

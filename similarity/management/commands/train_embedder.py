@@ -5,8 +5,6 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import TYPE_CHECKING, Any
 
-from django.core.management.base import BaseCommand
-
 from similarity.engine.datasets import Split
 from similarity.management import training
 
@@ -14,6 +12,8 @@ if TYPE_CHECKING:
     from similarity.engine.training.lessons import Teacher
     from similarity.engine.training.trainer import Trainer
 
+WEIGHTS = "compact_embedder.safetensors"
+TITLE = "The compact embedder"
 PURPOSE = (
     "The embedder `compact`: 128 numbers of a garment's crop, of which 64 tell its kind and 64 its "
     "looks. Crops of alike garments have a high cosine, whatever the background, light and camera."
@@ -25,13 +25,16 @@ LIMITS = (
 )
 
 
-class Command(BaseCommand):
+class Command(training.TrainingCommand):
+    title = TITLE
+    purpose = PURPOSE
+    limits = LIMITS
     help = (
         "Train the compact embedder on a folder of labelled photos, or on the shop's own products."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        training.add_arguments(parser, "compact_embedder.safetensors")
+        training.add_arguments(parser, WEIGHTS)
         training.add_catalogue(parser)
         training.add_teacher(parser, "the labels first (not at all)")
         parser.add_argument(
@@ -41,15 +44,7 @@ class Command(BaseCommand):
             help="what draws garments of one kind together (%(default)s)",
         )
 
-    def handle(self, *_: Any, **options: Any) -> None:
-        training.check(options)
-        with training.told():
-            parts = training.split(training.photos(options), options)
-            trainer = self._trainer(parts, options)
-            training.train(trainer, options, self.stdout.write)
-            self._keep(trainer, parts, options)
-
-    def _trainer(self, parts: Split, options: dict[str, Any]) -> Trainer:
+    def trainer(self, parts: Split, options: dict[str, Any]) -> Trainer:
         from similarity.engine.training.embedder import EmbedderTask
 
         # First, so that what it takes of the memory is free again.
@@ -71,21 +66,11 @@ class Command(BaseCommand):
         task = TuningTask(network, parts.train, parts.held_out, seed=options["seed"])
         return task.taught(training.taught(task, options, self.stdout.write))
 
-    def _keep(self, trainer: Trainer, parts: Split, options: dict[str, Any]) -> None:
+    def recipe(self, options: dict[str, Any]) -> dict[str, object]:
+        return {"loss of kinds": options["loss"], "teacher": training.teacher_told(options)}
+
+    def said(self, trained: Trainer, options: dict[str, Any]) -> dict[str, object]:
         from similarity.engine.training.embedder import EmbedderTask
 
-        assert isinstance(trainer.task, EmbedderTask)
-        training.keep(
-            trainer,
-            options,
-            title="The compact embedder",
-            purpose=PURPOSE,
-            limits=LIMITS,
-            parts=parts,
-            recipe={
-                "loss of kinds": options["loss"],
-                "teacher": training.teacher_told(options),
-            },
-            said={"labels": trainer.task.labels},
-        )
-        self.stdout.write(f"Written: {options['output']} and its card.")
+        assert isinstance(trained.task, EmbedderTask)
+        return {"labels": trained.task.labels}

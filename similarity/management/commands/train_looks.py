@@ -7,21 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
 
 from similarity.engine.datasets import Split
 from similarity.engine.weights import own_or_shipped
 from similarity.management import training
-from similarity.management.commands.train_embedder import LIMITS, PURPOSE
+from similarity.management.commands.train_embedder import LIMITS, PURPOSE, TITLE, WEIGHTS
 
 if TYPE_CHECKING:
     from similarity.engine.training.trainer import Trainer
 
-WEIGHTS = "compact_embedder.safetensors"
 VIEWS = 12
 
 
-class Command(BaseCommand):
+class Command(training.TrainingCommand):
+    title = TITLE
+    purpose = PURPOSE
+    limits = LIMITS
     help = (
         "Learn anew how garments look (colour, pattern, the very garment) over a compact embedder "
         "whose backbone and kinds stay as they are. It takes minutes where train_embedder takes "
@@ -42,14 +43,9 @@ class Command(BaseCommand):
         options["start_from"] = options["start_from"] or own_or_shipped(
             Path(settings.MODELS_DIR), WEIGHTS, "train_embedder"
         )
-        training.check(options)
-        with training.told():
-            parts = training.split(training.photos(options), options)
-            trainer = self._trainer(parts, options)
-            training.train(trainer, options, self.stdout.write)
-            self._keep(trainer, parts, options)
+        super().handle(**options)
 
-    def _trainer(self, parts: Split, options: dict[str, Any]) -> Trainer:
+    def trainer(self, parts: Split, options: dict[str, Any]) -> Trainer:
         from similarity.engine.networks.compact import read_embedder
         from similarity.engine.training.looks import LooksTask, steps_of
 
@@ -66,15 +62,8 @@ class Command(BaseCommand):
             )
         return training.trainer(task, options)
 
-    def _keep(self, trainer: Trainer, parts: Split, options: dict[str, Any]) -> None:
-        training.keep(
-            trainer,
-            options,
-            title="The compact embedder",
-            purpose=PURPOSE,
-            limits=LIMITS,
-            parts=parts,
-            recipe={"looks alone, views of each garment": options["views"]},
-            said={"labels": training.told_by(options["start_from"], "labels")},
-        )
-        self.stdout.write(f"Written: {options['output']} and its card.")
+    def recipe(self, options: dict[str, Any]) -> dict[str, object]:
+        return {"looks alone, views of each garment": options["views"]}
+
+    def said(self, trained: Trainer, options: dict[str, Any]) -> dict[str, object]:
+        return {"labels": training.told_by(options["start_from"], "labels")}

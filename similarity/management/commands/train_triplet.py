@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from argparse import ArgumentParser, ArgumentTypeError
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from django.core.management.base import BaseCommand
-
+from similarity.engine.datasets import Split
 from similarity.management import training
+
+if TYPE_CHECKING:
+    from similarity.engine.training.trainer import Trainer
 
 PURPOSE = (
     "The embedder `triplet`: ResNet-50 with a head of 128 numbers. Crops of alike garments have a "
@@ -20,7 +22,10 @@ LIMITS = (
 )
 
 
-class Command(BaseCommand):
+class Command(training.TrainingCommand):
+    title = "The triplet embedder"
+    purpose = PURPOSE
+    limits = LIMITS
     help = "Train the triplet embedder on a folder of labelled photos, or on the shop's products."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -34,28 +39,20 @@ class Command(BaseCommand):
             help="at which the network looks at crops; work grows with it (168x224)",
         )
 
-    def handle(self, *_: Any, **options: Any) -> None:
-        training.check(options)
-        with training.told():
-            from similarity.engine.training.triplet import TripletTask
+    def trainer(self, parts: Split, options: dict[str, Any]) -> Trainer:
+        from similarity.engine.training.triplet import TripletTask
 
-            parts = training.split(training.photos(options), options)
-            task = TripletTask(
-                parts.train, parts.held_out, size=options["size"], seed=options["seed"]
-            )
-            trainer = training.trainer(task, options)
-            training.train(trainer, options, self.stdout.write)
-            training.keep(
-                trainer,
-                options,
-                title="The triplet embedder",
-                purpose=PURPOSE,
-                limits=LIMITS,
-                parts=parts,
-                recipe={"size": "x".join(map(str, options["size"]))},
-                said={"labels": task.labels, "size": options["size"]},
-            )
-        self.stdout.write(f"Written: {options['output']} and its card.")
+        task = TripletTask(parts.train, parts.held_out, size=options["size"], seed=options["seed"])
+        return training.trainer(task, options)
+
+    def recipe(self, options: dict[str, Any]) -> dict[str, object]:
+        return {"size": "x".join(map(str, options["size"]))}
+
+    def said(self, trained: Trainer, options: dict[str, Any]) -> dict[str, object]:
+        from similarity.engine.training.triplet import TripletTask
+
+        assert isinstance(trained.task, TripletTask)
+        return {"labels": trained.task.labels, "size": options["size"]}
 
 
 def _size(text: str) -> tuple[int, int]:
