@@ -68,7 +68,7 @@ class CompactDetector:
 
     @property
     def fingerprint(self) -> str:
-        return digest("compact detector", 3, sha256(self._path()), *marks(self.precision))
+        return digest("compact detector", 4, sha256(self._path()), *marks(self.precision))
 
     def missing(self) -> list[str]:
         return lacking("torch", "torchvision", "safetensors", weights=self._path)

@@ -76,6 +76,26 @@ def test_maps_that_show_what_they_ought_to_cost_nothing_and_give_the_boxes():
         assert edges == pytest.approx(wanted.edges[label].tolist(), abs=1e-4)
 
 
+@pytest.mark.parametrize(("row", "column"), [(3, 4), (0, 0)])
+def test_a_box_is_what_a_middle_and_its_neighbours_tell_by_the_squares_of_their_scores(row, column):
+    scores = torch.full((1, 1, 6, 8), 0.1)
+    scores[0, 0, row, column], scores[0, 0, row, column + 1] = 0.8, 0.4
+    # From its middle each cell tells a box of 2 x 2 cells; that to the right, of 4 x 4.
+    distances = torch.full((1, 1, 4, 6, 8), 8.0)
+    distances[..., row, column + 1] = 16.0
+    (found,) = decode(scores.logit(), distances, 0.5, 0.6)
+    total, edges = 0.0, torch.zeros(4)
+    for y in range(max(0, row - 1), row + 2):
+        for x in range(max(0, column - 1), column + 2):
+            reach = 16 if (y, x) == (row, column + 1) else 8
+            weight = scores[0, 0, y, x].item() ** 2
+            middle = torch.tensor([8 * x + 4, 8 * y + 4, 8 * x + 4, 8 * y + 4])
+            edges += weight * (middle + torch.tensor([-reach, -reach, reach, reach]))
+            total += weight
+    assert found.boxes[0].tolist() == pytest.approx((edges / total).tolist(), abs=1e-3)
+    assert found.scores.tolist() == pytest.approx([0.8])
+
+
 def test_what_cells_show_is_learnt_and_what_nobody_knows_is_not():
     shown = torch.full((1, 32, 32), NOBODY, dtype=torch.uint8)
     shown[:, :16, :16] = 2
