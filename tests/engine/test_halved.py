@@ -80,6 +80,24 @@ def _packed(network):
     return sum(isinstance(module, PackedConvolution) for module in network.modules())
 
 
+@pytest.mark.usefixtures("packs_halves")
+def test_a_packed_teacher_sees_what_it_saw(mobilenet_v2_dir):
+    from similarity.engine.networks.halved import computing, placed
+    from similarity.engine.training.teacher import read_teacher
+
+    teacher, cpu = read_teacher(mobilenet_v2_dir), torch.device("cpu")
+    pixels = torch.rand(2, 3, 75, 64)  # odd, so that its sides are padded otherwise
+    with torch.inference_mode(), computing("bfloat16", cpu):
+        seen = teacher.pyramid(pixels)
+        packed = placed(teacher, cpu, "bfloat16")
+        again = packed.pyramid(pixels)
+    assert _packed(packed) == 7
+    for one, other in zip(seen, again, strict=True):
+        assert (
+            torch.cosine_similarity(one.float().flatten(), other.float().flatten(), dim=0) > 0.9999
+        )
+
+
 @pytest.fixture
 def detectors(tmp_path):
     return {

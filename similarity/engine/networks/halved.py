@@ -10,6 +10,7 @@ and what comes after one (an addition, a ReLU) is done while its result is at ha
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from copy import deepcopy
 from typing import Any
@@ -23,11 +24,20 @@ from torchvision.models.resnet import Bottleneck, ResNet
 from similarity.engine.device import Network, Precision
 from similarity.engine.networks.compact import Block, DetectorNetwork, EmbedderNetwork
 from similarity.engine.networks.exported import agree
+from similarity.engine.networks.mobilenet_v2 import MobileNetV2
 
 AGREEMENT = 0.9999
 """The least cosine between what a packed network and the one that it is made of make of a probe."""
 
 PROBE = (2, 3, 64, 64)
+
+PACKABLE = (ResNet, MobileNetV2, EmbedderNetwork, DetectorNetwork)
+
+AFTER: Mapping[type[nn.Module], tuple[str, list[float]]] = {
+    nn.ReLU: ("relu", []),
+    nn.ReLU6: ("hardtanh", [0.0, 6.0]),
+}
+"""What can be done with a convolution's result at once, by the names that oneDNN has for it."""
 
 logger = logging.getLogger("similarity.engine")
 
@@ -46,8 +56,7 @@ def placed(network: Network, device: torch.device, precision: Precision) -> Netw
         if isinstance(module, nn.Linear | nn.Conv2d | nn.MultiheadAttention):
             module.to(torch.bfloat16)
     network.to(device)
-    packable = isinstance(network, ResNet | EmbedderNetwork | DetectorNetwork)
-    return _packed(network) if packable and device.type == "cpu" else network
+    return _packed(network) if isinstance(network, PACKABLE) and device.type == "cpu" else network
 
 
 def _packed(network: Network) -> Network:
@@ -80,7 +89,7 @@ def _probed(network: nn.Module) -> NDArray[np.float32]:
 def _pack(module: nn.Module) -> None:
     """Replace the blocks and convolutions within a module by packed ones, however deep."""
     if isinstance(module, ResNet):
-        module.conv1 = PackedConvolution(module.conv1, "relu")
+        module.conv1 = PackedConvolution(module.conv1, nn.ReLU)
         module.relu = nn.Identity()
     for name, child in module.named_children():
         if isinstance(child, Bottleneck):
@@ -95,15 +104,15 @@ def _pack(module: nn.Module) -> None:
 
 def _packed_layer(layer: Any) -> PackedConvolution:
     """A convolution, and the ReLU that ends its Sequential, if one does."""
-    return PackedConvolution(layer[0], "relu" if isinstance(layer[-1], nn.ReLU) else "none")
+    return PackedConvolution(layer[0], type(layer[-1]))
 
 
 class PackedConvolution(nn.Module):
-    """A convolution of bfloat16, laid out for oneDNN; "relu" or nothing ("none") comes after it."""
+    """A convolution of bfloat16, laid out for oneDNN, and what of `AFTER` comes after it."""
 
-    def __init__(self, convolution: nn.Conv2d, after: str) -> None:
+    def __init__(self, convolution: nn.Conv2d, after: type[nn.Module] | None = None) -> None:
         super().__init__()
-        self.after = after
+        self.after, self.limits = AFTER.get(after, ("none", [])) if after else ("none", [])
         self.how = (
             convolution.padding,
             convolution.stride,
@@ -117,7 +126,7 @@ class PackedConvolution(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         pixels = pixels.to(torch.bfloat16, memory_format=torch.channels_last)
         result: Tensor = torch.ops.mkldnn._convolution_pointwise(  # noqa: SLF001
-            pixels, self.weight, self.bias, *self.how, self.after, [], ""
+            pixels, self.weight, self.bias, *self.how, self.after, self.limits, ""
         )
         return result
 
@@ -134,12 +143,12 @@ class PackedBottleneck(nn.Module):
 
     def __init__(self, block: Bottleneck) -> None:
         super().__init__()
-        self.first = PackedConvolution(block.conv1, "relu")
-        self.second = PackedConvolution(block.conv2, "relu")
-        self.third = PackedConvolution(block.conv3, "none")
+        self.first = PackedConvolution(block.conv1, nn.ReLU)
+        self.second = PackedConvolution(block.conv2, nn.ReLU)
+        self.third = PackedConvolution(block.conv3)
         self.shortcut: PackedConvolution | None = None
         if block.downsample is not None:
-            self.shortcut = PackedConvolution(block.downsample[0], "none")
+            self.shortcut = PackedConvolution(block.downsample[0])
 
     def forward(self, pixels: Tensor) -> Tensor:
         around = pixels if self.shortcut is None else self.shortcut(pixels)

@@ -22,6 +22,8 @@ from similarity.engine.errors import WrongWeights
 
 Step = Mapping[str, Any]
 
+PARTS = ("weight", "bias")
+
 FEATURES = 1280
 """Channels of the last feature map."""
 
@@ -32,10 +34,11 @@ class MobileNetV2(nn.Module):
     def __init__(self, steps: Sequence[Step], tensors: Mapping[str, Tensor]) -> None:
         super().__init__()
         self.steps = [step for step in steps if step["op"] != "AVERAGE_POOL_2D"]
-        self.tensors = nn.ParameterDict(
+        self.convolutions = nn.ModuleDict(
             {
-                name.replace(".", "_"): nn.Parameter(tensor.float(), requires_grad=False)
-                for name, tensor in tensors.items()
+                step["name"]: _convolution(step, *(tensors[f"{step['name']}.{p}"] for p in PARTS))
+                for step in self.steps
+                if step["op"] != "ADD"
             }
         )
 
@@ -61,20 +64,44 @@ class MobileNetV2(nn.Module):
     def _run(self, step: Step, inputs: list[Tensor]) -> Tensor:
         if step["op"] == "ADD":
             return inputs[0] + inputs[1]
-        weight, bias = (self.tensors[f"{step['name']}_{part}"] for part in ("weight", "bias"))
-        padded = _same(inputs[0], weight.shape[-1], step["stride"])
-        made = functional.conv2d(padded, weight, bias, step["stride"], groups=step["groups"])
-        return made.clamp_(0, 6) if step["activation"] == "relu6" else made
+        made: Tensor = self.convolutions[step["name"]](inputs[0])
+        return made
 
 
-def _same(images: Tensor, kernel: int, stride: int) -> Tensor:
-    """Padded as TensorFlow's SAME does it."""
-    height, width = images.shape[-2:]
-    down = max(0, (-(-height // stride) - 1) * stride + kernel - height)
-    across = max(0, (-(-width // stride) - 1) * stride + kernel - width)
-    if not down and not across:
-        return images
-    return functional.pad(images, (across // 2, across - across // 2, down // 2, down - down // 2))
+def _convolution(step: Step, weight: Tensor, bias: Tensor) -> nn.Sequential:
+    """A convolution and what comes after it; it pads by itself where all sides get the same."""
+    kernel, stride, groups = weight.shape[-1], step["stride"], step["groups"]
+    evenly = stride == 1 and kernel % 2 == 1
+    layer = nn.Conv2d(
+        weight.shape[1] * groups,
+        len(weight),
+        kernel,
+        stride,
+        kernel // 2 if evenly else 0,
+        groups=groups,
+    )
+    layer.weight, layer.bias = (
+        nn.Parameter(part.float(), requires_grad=False) for part in (weight, bias)
+    )
+    after = [nn.ReLU6(inplace=True)] if step["activation"] == "relu6" else []
+    made = nn.Sequential(layer, *after)
+    return made if evenly else nn.Sequential(Same(kernel, stride), made)
+
+
+class Same(nn.Module):
+    """Pads as TensorFlow's SAME does it."""
+
+    def __init__(self, kernel: int, stride: int) -> None:
+        super().__init__()
+        self.kernel, self.stride = kernel, stride
+
+    def forward(self, images: Tensor) -> Tensor:
+        down, across = (
+            max(0, (-(-side // self.stride) - 1) * self.stride + self.kernel - side)
+            for side in images.shape[-2:]
+        )
+        sides = (across // 2, across - across // 2, down // 2, down - down // 2)
+        return functional.pad(images, sides) if any(sides) else images
 
 
 def read(tensors: Path, steps: Path) -> MobileNetV2:
@@ -87,7 +114,7 @@ def read(tensors: Path, steps: Path) -> MobileNetV2:
         network = MobileNetV2(listed, {name: torch.from_numpy(a) for name, a in arrays.items()})
         with torch.inference_mode():
             made = network(torch.zeros(1, 3, 32, 32)).shape
-    except (AttributeError, KeyError, IndexError, TypeError, RuntimeError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
         raise WrongWeights(f"{tensors} does not fit {steps.name}: {error}") from error
     if made != (1, FEATURES):
         raise WrongWeights(f"{tensors} makes {made[1]} numbers of a crop, not {FEATURES}.")

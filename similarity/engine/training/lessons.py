@@ -9,6 +9,7 @@ there are many more than photos ("a good teacher is patient and consistent": Bey
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import NamedTuple
 
 import torch
@@ -16,9 +17,10 @@ from pytorch_metric_learning.losses import NormalizedSoftmaxLoss
 from torch import Tensor, nn
 from torch.nn import functional
 
+from similarity.engine.networks.halved import placed
 from similarity.engine.networks.mobilenet_v2 import MobileNetV2
 from similarity.engine.training.teacher import as_seen_by_teacher, widths
-from similarity.engine.training.trainer import quickly
+from similarity.engine.training.trainer import precision_on, quickly
 
 SIZE = (160, 192)
 """Width and height at which the teacher looks at a crop: nearer to the 224 pixels of its first
@@ -44,8 +46,9 @@ class Teacher:
     """MobileNetV2, and the proxies of the labels if it was taught those."""
 
     def __init__(self, network: MobileNetV2, proxies: NormalizedSoftmaxLoss | None = None) -> None:
-        self.network = network.eval()
+        self.network = network.eval().requires_grad_(False)
         self.proxies = proxies
+        self._quick: MobileNetV2 | None = None
 
     @property
     def widths(self) -> list[int]:
@@ -56,9 +59,10 @@ class Teacher:
     def look(self, images: Tensor) -> Seen:
         """At pictures (n, 3, h, w) as the pupil takes them."""
         images = functional.interpolate(images, size=SIZE[::-1], mode="bilinear")
-        network = self.network.to(images.device)
+        if self._quick is None:  # it learns no more, so that it can be laid out for good
+            self._quick = placed(deepcopy(self.network), images.device, precision_on(images.device))
         with quickly(images.device):
-            maps = network.pyramid(as_seen_by_teacher(images))[-LOOKED_AT:]
+            maps = self._quick.pyramid(as_seen_by_teacher(images))[-LOOKED_AT:]
         maps = [map_.float() for map_ in maps]
         if self.proxies is None:
             return Seen(maps, None)

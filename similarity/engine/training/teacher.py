@@ -50,6 +50,6 @@ def as_seen_by_teacher(crops: Tensor) -> Tensor:
 
 def free(teacher: MobileNetV2) -> None:
     """Let the later convolutions learn."""
-    tensors = list(teacher.tensors.values())
-    for tensor in tensors[2 * round(KEPT * len(tensors) / 2) :]:  # a weight and a bias each
-        tensor.requires_grad_(True)
+    layers = list(teacher.convolutions.values())
+    for layer in layers[round(KEPT * len(layers)) :]:
+        layer.requires_grad_(True)

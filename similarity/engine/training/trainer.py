@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -209,9 +209,14 @@ def quickly(place: torch.device) -> torch.autocast:
 
     For a network alone: losses of what it gives want single precision.
     """
-    on_gpu = place.type == "cuda" and torch.cuda.is_bf16_supported()
-    on_cpu = place.type == "cpu" and pick_precision(units=ANY_UNITS) == "bfloat16"
-    return torch.autocast(place.type, torch.bfloat16, enabled=on_gpu or on_cpu)
+    return torch.autocast(place.type, torch.bfloat16, enabled=precision_on(place) == "bfloat16")
+
+
+def precision_on(place: torch.device) -> Literal["float32", "bfloat16"]:
+    """What a device computes quickest in."""
+    if place.type == "cpu":
+        return pick_precision(units=ANY_UNITS)
+    return "bfloat16" if place.type == "cuda" and torch.cuda.is_bf16_supported() else "float32"
 
 
 def _schedule(step: int, share: float) -> float:
