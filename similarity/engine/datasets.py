@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from similarity.engine import images
 from similarity.engine.contracts import Box
-from similarity.engine.errors import BadDataset
+from similarity.engine.errors import BadDataset, BadImage
 
 HELD_OUT = 0.18
 """Share of the photos that training never sees, unless told otherwise."""
@@ -122,9 +124,32 @@ def split(photos: Sequence[Photo], held_out: float = HELD_OUT) -> Split:
 
 
 def crop(photo: Photo, garment: Garment) -> Image.Image:
-    """The garment's pixels, RGB: its box, or the whole photo where it has none."""
-    image = open_rgb(photo)
-    return image if garment.box is None else image.crop(garment.box.pixels())
+    """The garment's pixels, RGB: its box, or the whole photo where it has none.
+
+    Raises BadDataset if the photo cannot be read, or nothing of it lies in the box.
+    """
+    return cropped(open_rgb(photo), photo, garment)
+
+
+def cropped(image: Image.Image, photo: Photo, garment: Garment) -> Image.Image:
+    """The same of a photo that has been opened."""
+    if garment.box is None:
+        return image
+    return image.crop(box_in(image, photo, garment).pixels())
+
+
+def box_in(image: Image.Image, photo: Photo, garment: Garment) -> Box:
+    """The part of a garment's box that lies in its photo, or the whole photo where it has none.
+
+    Raises BadDataset if it has no such part.
+    """
+    box = (garment.box or Box.whole(image)).clamped(image.width, image.height)
+    if not box.area:
+        raise BadDataset(
+            f"The {garment.label} of {photo.path} lies outside the photo, "
+            f"which is {image.width} x {image.height}."
+        )
+    return box
 
 
 def all_labels(photos: Iterable[Photo]) -> list[str]:
@@ -133,12 +158,12 @@ def all_labels(photos: Iterable[Photo]) -> list[str]:
 
 
 def open_rgb(photo: Photo) -> Image.Image:
-    """A photo of the data set. Raises BadDataset for one that cannot be read."""
+    """A photo of the data set, as it would be seen if it were uploaded. Raises BadDataset for one
+    that cannot be read."""
     try:
-        stored = photo.opened() if photo.opened else photo.path.open("rb")
-        with stored, Image.open(stored) as image:
-            return image.convert("RGB")
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        with photo.opened() if photo.opened else photo.path.open("rb") as stored:
+            return images.open_picture(stored)
+    except (OSError, BadImage) as error:
         raise BadDataset(f"{photo.path} cannot be read: {error}") from error
 
 
@@ -181,7 +206,7 @@ def _folders(folder: Path) -> Iterable[Path]:
 def _checked(listing: Path, reader: Any) -> list[Photo]:
     try:
         photos: list[Photo] = reader(listing)
-    except (AttributeError, KeyError, TypeError, ValueError, csv.Error) as error:
+    except (AttributeError, KeyError, OSError, TypeError, ValueError, csv.Error) as error:
         raise BadDataset(f"{listing} is not laid out as it should be: {error!r}") from error
     absent = [photo.path for photo in photos if not photo.path.is_file()]
     if absent:
@@ -190,7 +215,7 @@ def _checked(listing: Path, reader: Any) -> list[Photo]:
 
 
 def _clothing(listing: Path) -> list[Photo]:
-    with listing.open(newline="", encoding="utf-8") as file:
+    with listing.open(newline="", encoding="utf-8-sig") as file:
         return [
             Photo(
                 listing.parent / "images" / Path(row["image"]).name,
@@ -202,7 +227,7 @@ def _clothing(listing: Path) -> list[Photo]:
 
 
 def _street(listing: Path) -> list[Photo]:
-    listed = json.loads(listing.read_text(encoding="utf-8"))
+    listed = json.loads(listing.read_text(encoding="utf-8-sig"))
     masks = listing.parent / "masks"
     bytes_of = {str(tag): byte for byte, tag in enumerate(listed.get("labels", []))}
     return [
@@ -210,13 +235,20 @@ def _street(listing: Path) -> list[Photo]:
             listing.parent / "photos" / Path(name).name,
             f"photo {name}",
             tuple(
-                Garment(str(found["garment"]).lower(), Box(*map(float, found["box"])))
+                Garment(str(found["garment"]).lower(), _box(name, found["box"]))
                 for found in photo["garments"]
             ),
             outlines=_outlines(masks / f"{Path(name).stem}.png", photo["garments"], bytes_of),
         )
         for name, photo in listed["photos"].items()
     ]
+
+
+def _box(name: str, edges: Sequence[Any]) -> Box:
+    x0, y0, x1, y1 = map(float, edges)
+    if not (math.isfinite(x0 + y0 + x1 + y1) and x0 < x1 and y0 < y1):
+        raise ValueError(f"{edges} in {name} is no box: it takes left, top, right and bottom.")
+    return Box(x0, y0, x1, y1)
 
 
 def _outlines(path: Path, garments: Sequence[Any], bytes_of: Mapping[str, int]) -> Outlines | None:

@@ -135,6 +135,8 @@ class _Photo:
             return start
         mask = np.where(start, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
         mask[self.corners] = cv2.GC_BGD
+        if (mask & 1).all() or not (mask & 1).any():
+            return start
         background, garment = np.zeros((1, 65)), np.zeros((1, 65))
         cv2.setRNGSeed(0)
         cv2.grabCut(self.pixels, mask, None, background, garment, 2, cv2.GC_INIT_WITH_MASK)  # type: ignore[call-overload]

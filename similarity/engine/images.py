@@ -101,6 +101,16 @@ def open_stored(file: BinaryIO) -> Image.Image:
         return picture.convert("RGB")
 
 
+def open_picture(file: BinaryIO) -> Image.Image:
+    """A picture of somebody's own, as `read_image` would see it, whatever its size.
+
+    Raises BadImage: `unsupported_format`, `not_an_image`, `too_many_pixels` or `damaged_image`.
+    """
+    with _refusing_damage(), _opened(file.read(), LIMITS) as picture:
+        picture.load()
+        return _bare(_srgb(_eight_bit(_upright(picture))))
+
+
 def crop(image: Image.Image, box: Box) -> Image.Image:
     """The part of the image inside the box, in whole pixels, at least 1 x 1.
 

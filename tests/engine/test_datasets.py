@@ -88,6 +88,46 @@ def test_a_garment_is_cropped_by_its_box_or_is_the_whole_photo(folder: Path) -> 
     assert datasets.crop(photos[0], photos[0].garments[0]).size == (30, 40)
 
 
+def test_of_a_box_the_part_in_the_photo_is_cropped(folder: Path) -> None:
+    _boxed("[-20, 60, 30, 200]")(folder)
+    photo = datasets.read(folder)[3]
+    assert datasets.crop(photo, photo.garments[0]).size == (30, 20)
+
+
+def test_a_box_outside_its_photo_is_an_error_that_says_so(folder: Path) -> None:
+    _boxed("[100, 60, 130, 80]")(folder)
+    photo = datasets.read(folder)[3]
+    with pytest.raises(BadDataset, match=r"shoes of .*s\.jpg lies outside the photo.* 60 x 80"):
+        datasets.crop(photo, photo.garments[0])
+
+
+def test_a_photo_is_seen_as_it_would_be_if_it_were_uploaded(folder: Path) -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    images = folder / "clothing" / "images"
+    Image.new("RGB", (30, 40)).save(images / "a.jpg", exif=turned)
+    Image.new("RGBA", (30, 40), (255, 0, 0, 0)).save(images / "b.jpg", "PNG")
+    photos = datasets.read(folder)
+    assert datasets.open_rgb(photos[0]).size == (40, 30)
+    assert datasets.open_rgb(photos[1]).getpixel((5, 5)) == (255, 255, 255)
+
+
+def test_a_damaged_photo_is_an_error_that_names_it(folder: Path) -> None:
+    path = folder / "clothing" / "images" / "a.jpg"
+    Image.new("RGB", (300, 400)).save(path, "PNG")
+    data = bytearray(path.read_bytes())
+    data[12:16] = b"IHDX"
+    path.write_bytes(data)
+    with pytest.raises(BadDataset, match=r"a\.jpg"):
+        datasets.open_rgb(datasets.read(folder)[0])
+
+
+def test_a_listing_that_a_spreadsheet_saved_is_read(folder: Path) -> None:
+    path = folder / "clothing" / "labels.csv"
+    path.write_text(path.read_text(), encoding="utf-8-sig")
+    assert len(datasets.read(folder)) == 4
+
+
 def test_the_photos_of_one_sender_are_on_one_side(folder: Path) -> None:
     rows = [(ROWS[n % 3][0], "Dress", str(n % 40)) for n in range(400)]
     _list(folder, rows)
@@ -130,6 +170,14 @@ def _a_box_of_three_numbers(folder: Path) -> None:
     path.write_text(path.read_text().replace("[10, 60, 30, 80]", "[10, 60, 30]"))
 
 
+def _boxed(edges: str) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        path = folder / "street" / "garments.json"
+        path.write_text(path.read_text().replace("[10, 60, 30, 80]", edges))
+
+    return spoil
+
+
 def _a_line_that_breaks_off(folder: Path) -> None:
     path = folder / "clothing" / "labels.csv"
     path.write_text(path.read_text() + "\na.jpg")
@@ -148,6 +196,10 @@ def _a_list_of_photos(folder: Path) -> None:
         _not_json,
         _a_list_of_photos,
         _a_box_of_three_numbers,
+        _boxed("[10, 60, 10, 80]"),
+        _boxed("[30, 60, 10, 80]"),
+        _boxed("[10, 60, NaN, 80]"),
+        _boxed("[10, 60, Infinity, 80]"),
     ],
 )
 def test_what_is_not_laid_out_as_it_should_be_is_refused(

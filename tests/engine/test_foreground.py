@@ -74,3 +74,10 @@ def test_the_mask_covers_the_garment_and_leaves_the_floor_out() -> None:
 
 def test_what_has_no_box_has_no_mask() -> None:
     assert foreground.mask(Image.new("RGB", (300, 300), "gray")) is None
+
+
+@pytest.mark.parametrize("corner", [915, 925])
+def test_a_mark_in_a_corner_is_no_garment(corner: int) -> None:
+    image = Image.new("RGB", (1000, 1000), "white")
+    image.paste("black", (corner, corner, corner + 21, corner + 21))
+    assert foreground.box(image) is None

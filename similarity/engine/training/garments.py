@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 from similarity.engine import datasets, foreground
 from similarity.engine.contracts import Box, Edges, Vectors
 from similarity.engine.datasets import Photo
+from similarity.engine.errors import BadDataset
 from similarity.engine.evaluation import instance, retrieval
 from similarity.engine.networks.pixels import letterboxed
 from similarity.engine.training import augmentation
@@ -169,7 +170,8 @@ def read_samples(
             name = garment.product or f"{photo.path} {garment.box}"
             identity = products.setdefault(name, len(products))
             label = labels.index(garment.label)
-            pixels, inner, outline = _cut_out(image, mask, garment.box, size)
+            box = None if garment.box is None else datasets.box_in(image, photo, garment)
+            pixels, inner, outline = _cut_out(image, mask, box, size)
             samples.append(Sample(pixels, inner, label, identity, outline))
     return samples
 
@@ -218,14 +220,20 @@ class HeldOut:
     """Held-out garments, ready for the network: as cut out, and as altered pictures of them."""
 
     def __init__(self, photos: Sequence[Photo], size: tuple[int, int], seed: int) -> None:
+        """Raises BadDataset if the photos show none, or one cannot be read."""
         garments = [(photo, garment) for photo in photos for garment in photo.garments]
-        crops = [datasets.crop(*pair) for pair in garments]
+        if not garments:
+            raise BadDataset("No photo that was held out to measure on shows a garment.")
         self.labels = [garment.label for _, garment in garments]
         self.groups = [photo.group for photo, _ in garments]
         self.boxed = np.array([garment.box is not None for _, garment in garments])
-        self.pixels = _pixels(crops, size)
-        changed = [instance.altered(crop, seed + n) for n, crop in enumerate(crops)]
-        self.altered = _pixels(changed, size)
+        pairs: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
+        for crop in _crops(photos):  # one at a time: a catalogue's pictures are large
+            changed = instance.altered(crop, seed + len(pairs))
+            pairs.append((letterboxed(crop, size), letterboxed(changed, size)))
+        self.pixels, self.altered = (
+            torch.from_numpy(np.stack(part)) for part in zip(*pairs, strict=True)
+        )
 
     def measure(self, network: nn.Module) -> dict[str, float]:
         """How well unit rows that the network makes of crops find alike ones."""
@@ -249,8 +257,11 @@ class HeldOut:
         return figures
 
 
-def _pixels(crops: Sequence[Image], size: tuple[int, int]) -> Tensor:
-    return torch.from_numpy(np.stack([letterboxed(crop, size) for crop in crops]))
+def _crops(photos: Sequence[Photo]) -> Iterator[Image]:
+    for photo in photos:
+        image = datasets.open_rgb(photo)
+        for garment in photo.garments:
+            yield datasets.cropped(image, photo, garment)
 
 
 def _described(network: nn.Module, pixels: Tensor) -> Vectors:

@@ -5,6 +5,7 @@ from PIL import Image, ImageDraw
 
 from similarity.engine import datasets
 from similarity.engine.datasets import Garment, Photo
+from similarity.engine.errors import BadDataset
 from tests.engine.training import needs_training
 from tests.labelled import write_street
 
@@ -103,3 +104,8 @@ def test_people_are_cut_out_by_the_outlines_that_somebody_drew(tmp_path):
         ]
         share = (inner > 127).float().mean().item()
         assert share == pytest.approx(outlined[top:bottom, left:right].mean(), abs=0.05)
+
+
+def test_where_nothing_is_held_out_it_is_said():
+    with pytest.raises(BadDataset, match="shows a garment"):
+        garments.HeldOut([], CROP, 0)
