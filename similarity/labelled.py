@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -17,8 +18,9 @@ from similarity.engine.datasets import Garment, Photo
 def catalogue_photos() -> list[Photo]:
     """Every described picture of a product, with its garments.
 
-    A garment's label is its product's category, or what the detector called it. The best
-    garment of a picture is taken for the product itself. Photos of one product are one group.
+    The garment that a picture is of, the chosen one or else its best, is taken for the product
+    itself and has its category for a label; others have what the detector called them. Photos of
+    one product are one group.
     Pictures in which no garment was found are left out: they may show a label, or a table of sizes.
     """
     segments = (
@@ -33,7 +35,7 @@ def catalogue_photos() -> list[Photo]:
         Photo(
             Path(str(image.file.name)),
             f"product {image.product.reference}",
-            tuple(map(_garment, found)),
+            _garments(image, list(found)),
             partial(_opened, str(image.file.name)),
         )
         for image, found in groupby(segments.iterator(), key=lambda segment: segment.image)
@@ -45,15 +47,19 @@ def _opened(name: str) -> BinaryIO:
     return cast(BinaryIO, default_storage.open(name))
 
 
-def _garment(segment: Segment) -> Garment:
+def _garments(image: OriginalImage, found: Sequence[Segment]) -> tuple[Garment, ...]:
+    main = next((one for one in found if one.pk == image.main_segment_id), found[0])
+    return tuple(_garment(one, is_main=one is main) for one in found)
+
+
+def _garment(segment: Segment, *, is_main: bool) -> Garment:
     image, product = segment.image, segment.image.product
     assert product is not None
     box = Box(*segment.box)
     whole = Box(0, 0, image.width, image.height)
-    main = segment.number == 0
-    category = product.category.name if main and product.category else segment.label
+    category = product.category.name if is_main and product.category else segment.label
     return Garment(
         category.lower(),
         None if box == whole else box,
-        product=product.reference if main else None,
+        product=product.reference if is_main else None,
     )

@@ -77,8 +77,8 @@ def add_arguments(parser: ArgumentParser, kind: Kind) -> None:
             '%(default)s), or on the "whole" of it'
         ),
     )
-    parser.add_argument("--json", type=_new_file, metavar="PATH", help="save the figures there")
-    parser.add_argument("--html", type=_new_file, metavar="PATH", help="save a report there")
+    parser.add_argument("--json", type=new_file, metavar="PATH", help="save the figures there")
+    parser.add_argument("--html", type=new_file, metavar="PATH", help="save a report there")
 
 
 def models(kind: Kind, options: Mapping[str, Any]) -> list[Model]:
@@ -142,7 +142,11 @@ def save(
     if path := options["html"]:
         shown = {**head, **{f"weights of {k}": v for k, v in head["fingerprints"].items()}}
         del shown["fingerprints"]
-        _write(path, page(title, {name: str(value) for name, value in shown.items()}, sections))
+        try:
+            text = page(title, {name: str(value) for name, value in shown.items()}, sections)
+        except (EngineError, OSError) as error:  # a picture that has gone meanwhile
+            raise CommandError(str(error)) from error
+        _write(path, text)
 
 
 def _write(path: Path, text: str) -> None:
@@ -162,7 +166,8 @@ def _share(text: str) -> float:
     return share
 
 
-def _new_file(text: str) -> Path:
+def new_file(text: str) -> Path:
+    """A file in a folder that is there, from a command's line."""
     path = Path(text)
     if not path.parent.is_dir():
         raise ArgumentTypeError(f"{path.parent} is no folder.")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 
+from catalog.models import OriginalImage, Segment
 from similarity.engine import datasets, load
 from tests.pictures import photo
 from tests.shop import add_photo, add_product
@@ -107,6 +108,19 @@ def test_pictures_of_one_product_of_the_catalogue_find_each_other(db, evaluate):
     category = figures["measures"]["category"]["colour"]
     assert (category["queries"], category["mean_average_precision"]) == (6, 1)
     assert list(category["by_label"]) == ["Things"]
+
+
+def test_only_garments_that_a_search_finds_are_measured(db, evaluate):
+    first = add_product("RED", "red")
+    add_photo(photo("red", seed=9), first.image.product)
+    Segment.objects.create(
+        image=first.image, number=7, x0=0, y0=0, x1=20, y1=20, label="shoes", score=1
+    )
+    OriginalImage.objects.filter(pk=first.image.pk).update(main_segment=first)
+    nothing = add_product("BLUE", "blue")
+    Segment.objects.filter(pk=nothing.pk).update(detector=Segment.NOTHING_FOUND)
+    out, _, _ = evaluate("--catalogue")
+    assert "product: 2 queries of 1 labels among 2 garments" in out
 
 
 def test_products_of_one_picture_and_no_category_are_left_out(db, evaluate):

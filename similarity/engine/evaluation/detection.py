@@ -141,6 +141,15 @@ def curve(boxes: Sequence[Sequence[Box]], found: Found, threshold: float) -> Cur
     return _curve(overlaps, found, sum(map(len, boxes)), threshold)
 
 
+def right(boxes: Sequence[Sequence[Box]], found: Found, threshold: float) -> int:
+    """How many detections find one of their photo's boxes, labels left out."""
+    return sum(
+        match is not None
+        for there, photo in zip(boxes, found, strict=True)
+        for match in matches(_overlaps(there, photo), [one.score for one in photo], threshold)
+    )
+
+
 def matches(overlaps: Floats, scores: Sequence[float], threshold: float) -> list[int | None]:
     """Which garment each detection of a photo finds; IoUs (detections, garments)."""
     chosen: list[int | None] = [None] * len(scores)

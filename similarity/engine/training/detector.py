@@ -116,7 +116,7 @@ class DetectorTask:
             middles, distances = network.told(merged)
         guesses = self.modules["outlines"](merged.float())
         rows, columns = middles.shape[-2:]
-        targets = targets_of(boxes, len(self.labels), (rows, columns))
+        targets = targets_of(boxes, len(self.labels), (rows, columns), images.device)
         losses = {
             "middles": middles_loss(middles, targets.middles),
             "boxes": boxes_loss(distances, targets),
@@ -157,31 +157,29 @@ def labels_of(photos: Sequence[Photo]) -> list[str]:
 
 def _shrunk(batch: Batch, progress: float) -> tuple[Tensor, list[Boxes]]:
     """The batch at the size that this part of the training looks at, or that of the look from
-    afar."""
+    afar; its boxes on the processor, where targets are made of them one by one."""
+    boxes = [Boxes(shown.edges.cpu(), shown.labels.cpu()) for shown in batch.boxes]
     area = LOOKS[-1].area if batch.afar else next(a for until, a in AREAS if progress <= until)
     height, width = batch.images.shape[-2:]
     size = canvas((width, height), area)
     if size == (width, height):
-        return batch.images, batch.boxes
+        return batch.images, boxes
     scale = torch.tensor([size[0] / width, size[1] / height]).repeat(2)
     images = functional.interpolate(
         batch.images, size=(size[1], size[0]), mode="bilinear", antialias=True
     )
-    return images, [Boxes(boxes.edges * scale, boxes.labels) for boxes in batch.boxes]
+    return images, [Boxes(shown.edges * scale, shown.labels) for shown in boxes]
 
 
-def _f_measure(
+def f_measure(
     truth: Sequence[Sequence[Box]], found: Sequence[list[Detection]], least: float
 ) -> float:
     """The weighted harmonic mean of precision and recall of boxes that score at least so much."""
     shown = [[one for one in photo if one.score >= least] for photo in found]
-    curve = detection.curve(truth, shown, 0.5)
-    if not curve.recall:
-        return 0.0
-    precision, recall = curve.precision[-1], curve.recall[-1]
-    if not precision + recall:
-        return 0.0
-    return (1 + BETA**2) * precision * recall / (BETA**2 * precision + recall)
+    right = detection.right(truth, shown, 0.5)
+    missed, wrong = sum(map(len, truth)) - right, sum(map(len, shown)) - right
+    weighed = (1 + BETA**2) * right
+    return weighed / (weighed + BETA**2 * missed + wrong) if right else 0.0
 
 
 class _HeldOut:
@@ -214,7 +212,7 @@ class _HeldOut:
         have the highest F-measure."""
         truth = [[Box(*edges) for edges, _ in self._told(sample.boxes)] for sample in self.boxed]
         found = [self._found(network, sample) for sample in self.boxed]
-        return max(THRESHOLDS, key=lambda least: _f_measure(truth, found, least))
+        return max(THRESHOLDS, key=lambda least: f_measure(truth, found, least))
 
     def _told(self, boxes: Boxes) -> list[tuple[list[float], str]]:
         known = [self.labels[label] for label in boxes.labels.tolist()]

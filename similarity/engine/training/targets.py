@@ -43,8 +43,13 @@ class Targets(NamedTuple):
     """(m,)"""
 
 
-def targets_of(pictures: Sequence[Boxes], labels: int, size: tuple[int, int]) -> Targets:
-    """Targets on a grid of `size` (rows, columns).
+def targets_of(
+    pictures: Sequence[Boxes],
+    labels: int,
+    size: tuple[int, int],
+    device: torch.device | str = "cpu",
+) -> Targets:
+    """Targets on a grid of `size` (rows, columns), on a device; the boxes are on the processor.
 
     Each garment gets an elliptic Gaussian in the shape of its box, and every cell under it
     learns the box, weighted by the Gaussian and by the logarithm of the box's area: Liu et al.,
@@ -66,7 +71,8 @@ def targets_of(pictures: Sequence[Boxes], labels: int, size: tuple[int, int]) ->
             cells.append(torch.cat([place, torch.stack([down, across], -1).view(-1, 2)], 1))
             boxes.append(edges.expand(bell.numel(), 4))
             weights.append((bell / bell.sum()).flatten() * _importance(edges))
-    return Targets(middles, torch.cat(cells), torch.cat(boxes), torch.cat(weights))
+    parts = (middles, torch.cat(cells), torch.cat(boxes), torch.cat(weights))
+    return Targets(*(part.to(device) for part in parts))
 
 
 def _bell(edges: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:

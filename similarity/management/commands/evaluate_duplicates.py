@@ -14,13 +14,15 @@ from PIL.Image import Image
 
 from similarity import backends, serving
 from similarity.engine import Vectors, datasets
+from similarity.engine.datasets import Photo, open_rgb
 from similarity.engine.errors import EngineError
 from similarity.engine.evaluation.duplicates import WAYS, near_pairs
 from similarity.engine.evaluation.report import Table
-from similarity.engine.images import crop, open_stored
+from similarity.engine.images import crop
 from similarity.engine.perceptual import RADIUS, distance, is_double, likeness, perceptual_hash
-from similarity.management.evaluating import visibly
+from similarity.management.evaluating import new_file, visibly
 from similarity.management.ingesting import check_models
+from similarity.management.training import positive
 
 
 class Command(BaseCommand):
@@ -35,18 +37,18 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--altered",
-            type=int,
+            type=positive(int),
             default=300,
             metavar="N",
             help="photos that are altered and looked for (default %(default)s)",
         )
         parser.add_argument("--seed", type=int, default=0, help="of their choice (default 0)")
-        parser.add_argument("--json", type=Path, metavar="PATH", help="save the figures there")
+        parser.add_argument("--json", type=new_file, metavar="PATH", help="save the figures there")
 
     def handle(self, *_: Any, **options: Any) -> None:
         check_models()
         try:
-            photos = [photo.path for photo in datasets.read(options["data"])]
+            photos = datasets.read(options["data"])
             figures = _flagged(photos)
             chosen = Random(options["seed"]).sample(photos, min(options["altered"], len(photos)))
             figures["known_again"] = _known_again(chosen)
@@ -71,11 +73,11 @@ class Command(BaseCommand):
             self.stdout.write("{0}  {1}  {distance}  {likeness:.3f}".format(*pair["of"], **pair))
 
 
-def _flagged(photos: list[Path]) -> dict[str, Any]:
+def _flagged(photos: list[Photo]) -> dict[str, Any]:
     """The pairs of different files that are taken for one picture."""
-    hashes = [perceptual_hash(_opened(path)) for path in visibly(photos, "photo", "hashes")]
+    hashes = [perceptual_hash(open_rgb(photo)) for photo in visibly(photos, "photo", "hashes")]
     pairs = list(near_pairs(hashes))
-    vectors = cache(lambda place: _vectors(_opened(photos[place])))
+    vectors = cache(lambda place: _vectors(open_rgb(photos[place])))
     likenesses = [
         (likeness(vectors(one), vectors(other)), one, other)
         for one, other in visibly(pairs, "pair", "confirming")
@@ -85,7 +87,7 @@ def _flagged(photos: list[Path]) -> dict[str, Any]:
         "near_pairs": len(pairs),
         "flagged_pairs": [
             {
-                "of": [photos[one].name, photos[other].name],
+                "of": [photos[one].path.name, photos[other].path.name],
                 "distance": distance(hashes[one], hashes[other]),
                 "likeness": cosine,
             }
@@ -95,15 +97,15 @@ def _flagged(photos: list[Path]) -> dict[str, Any]:
     }
 
 
-def _known_again(photos: list[Path]) -> dict[str, dict[str, float]]:
+def _known_again(photos: list[Photo]) -> dict[str, dict[str, float]]:
     """By what was done to the photos: the share with a near hash, and with near vectors too."""
     near = dict.fromkeys(WAYS, 0)
     flagged = dict.fromkeys(WAYS, 0)
-    for path in visibly(photos, "photo", "altered"):
-        photo = _opened(path)
-        look, vectors = perceptual_hash(photo), _vectors(photo)
+    for photo in visibly(photos, "photo", "altered"):
+        image = open_rgb(photo)
+        look, vectors = perceptual_hash(image), _vectors(image)
         for way, change in WAYS.items():
-            changed = change(photo)
+            changed = change(image)
             if (bits := distance(look, perceptual_hash(changed))) <= RADIUS:
                 near[way] += 1
                 flagged[way] += is_double(bits, likeness(vectors, _vectors(changed)))
@@ -111,12 +113,7 @@ def _known_again(photos: list[Path]) -> dict[str, dict[str, float]]:
     return {way: {"hash": near[way] / total, "flagged": flagged[way] / total} for way in WAYS}
 
 
-def _opened(path: Path) -> Image:
-    with path.open("rb") as file:
-        return open_stored(file)
-
-
-def _vectors(photo: Image) -> Vectors:
+def _vectors(image: Image) -> Vectors:
     """Of the garments that an upload of the photo would be described by."""
-    boxes = [found.box for found in backends.detector().detect(photo)]
-    return serving.backend().embed([crop(photo, box) for box in boxes] or [photo])
+    boxes = [found.box for found in backends.detector().detect(image)]
+    return serving.backend().embed([crop(image, box) for box in boxes] or [image])

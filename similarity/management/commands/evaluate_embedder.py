@@ -12,7 +12,7 @@ import numpy as np
 from django.core.management.base import BaseCommand, CommandError
 from PIL.Image import Image
 
-from catalog.models import Product, Segment
+from catalog.models import OriginalImage, Product, Segment, findable
 from similarity import golden, serving
 from similarity.engine import Box, Embedder, Vectors, datasets, images
 from similarity.engine.errors import EngineError
@@ -153,9 +153,12 @@ def _folder(photos: Sequence[datasets.Photo]) -> tuple[list[Sample], list[Measur
 
 
 def _catalogue() -> tuple[list[Sample], list[Measure]]:
-    """Garments of the shop: pictures of one product find each other, then those of a category."""
+    """Garments that a search finds: pictures of one product find each other, then of a category."""
     segments = list(
-        Segment.objects.filter(image__product__isnull=False)
+        Segment.objects.filter(
+            findable(), image__status=OriginalImage.Status.READY, image__product__isnull=False
+        )
+        .exclude(detector=Segment.NOTHING_FOUND)
         .select_related("image__product__category")
         .order_by("pk")
     )

@@ -132,3 +132,8 @@ def test_a_wrong_middle_costs_less_the_nearer_it_is():
         return middles_loss(logits, targets.middles).item()
 
     assert cost(8, 6) < cost(9, 6) < cost(18, 18)
+
+
+def test_targets_lie_where_the_network_computes():
+    targets = targets_of([boxes((16, 24, 48, 104), labels=[1])], 3, (20, 10), "meta")
+    assert {part.device.type for part in targets} == {"meta"}
