@@ -172,6 +172,14 @@ def laid_on(image: Tensor, background: Tensor, mask: Tensor) -> Tensor:
     return mask * image + (1 - mask) * background
 
 
+def dyed(image: Tensor, dice: Dice) -> Tensor:
+    """A picture (3, h, w), 0 to 1, in other colours: its channels change places and are made
+    stronger, weaker, lighter or darker. Folds, shades and patterns stay."""
+    order = torch.randperm(3, generator=dice.generator)
+    lighter = dice.many((3, 1, 1), -0.5, 0.5) + dice.uniform(-0.5, 0.5)
+    return image[order].clamp(1e-3, 1) ** lighter.exp()
+
+
 def relit(images: Tensor, dice: Dice, *, least_saturation: float) -> Tensor:
     """Pictures (n, 3, h, w), 0 to 1, in other light and from a worse camera.
 

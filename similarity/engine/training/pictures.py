@@ -32,7 +32,7 @@ COARSE: Mapping[str, str] = {
     ),
     "blazer": "outwear",
 }
-"""Finer labels of photos of single garments, by the label of the detector."""
+"""What finer labels are to a detector that does not tell them apart."""
 
 PHOTOS = 12
 """Photos of a batch."""
@@ -62,6 +62,10 @@ EXCHANGED = 0.4
 photos show few places, and a network remembers those as well as the garments (Dwibedi et al.,
 "Cut, paste and learn", ICCV 2017). Of a picture of nothing, that other background is all that is
 left: what stands about in a street is no bag."""
+
+DYED = 0.4
+"""Share of the garments with an outline that get another colour: a few hundred people wear few
+colours of each kind, and a network remembers whose coat is red."""
 
 LEAST_BACKGROUND = 0.3
 """Least share of another photo's background that is taken."""
@@ -138,13 +142,17 @@ def all_stored(
 
 def stored(photo: Photo, labels: Sequence[str]) -> Sample | None:
     """A photo in memory; None where a garment has no label here, or cannot be boxed."""
-    known = [COARSE.get(garment.label, garment.label) for garment in photo.garments]
+    known = [
+        garment.label if garment.label in labels else COARSE.get(garment.label, garment.label)
+        for garment in photo.garments
+    ]
     if not set(known) <= set(labels):
         return None
     numbers = [labels.index(label) for label in known]
     image = datasets.open_rgb(photo)
-    boxes = [garment.box for garment in photo.garments if garment.box is not None]
-    if len(boxes) == len(numbers):
+    boxed = [garment for garment in photo.garments if garment.box is not None]
+    if len(boxed) == len(numbers):
+        boxes = [datasets.box_in(image, photo, garment) for garment in boxed]
         return _sample(image, boxes, numbers, STORED_SIDE[True], datasets.outlined(photo, labels))
     found = foreground.box_and_mask(image) if len(numbers) == 1 else None
     if found is None:
@@ -164,7 +172,7 @@ def _sample(
     """A sample no larger than `side`; what is shown may be told on another scale."""
     scale = min(1.0, side / max(image.size))
     if scale < 1:
-        size = (round(image.width * scale), round(image.height * scale))
+        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         image = image.resize(size, Resampling.BOX)
     pixels = torch.from_numpy(np.asarray(image.convert("RGB")).transpose(2, 0, 1).copy())
     edges = torch.tensor([box.edges for box in boxes], dtype=torch.float32).view(-1, 4) * scale
@@ -268,7 +276,7 @@ class Batches(Dataset[Batch]):
         part = self.mixture[number]
         chosen = int(torch.multinomial(part.weights, 1, generator=dice.generator).item())
         sample = part.samples[chosen]
-        drawn = placed(sample, size, dice)
+        drawn = dyed(placed(sample, size, dice), dice)
         if sample.shown is None or not dice.chance(EXCHANGED):
             return drawn
         return elsewhere(drawn, self._background(dice, size))
@@ -315,14 +323,30 @@ def placed(sample: Sample, size: tuple[int, int], dice: Dice) -> Placed:
     return Placed(image, _seen(Boxes(edges, sample.boxes.labels), size), shown)
 
 
+def dyed(drawn: Placed, dice: Dice) -> Placed:
+    """Some of the kinds of garments that are seen, where their outlines are known, in other
+    colours."""
+    image = drawn.image
+    for label in sorted(set(drawn.boxes.labels.tolist())):
+        outline = drawn.shown == label + 1
+        if outline.any() and dice.chance(DYED):
+            coloured = augmentation.dyed(image, dice)
+            image = augmentation.laid_on(coloured, image, _softened(outline))
+    return Placed(image, drawn.boxes, drawn.shown)
+
+
 def elsewhere(drawn: Placed, floor: Tensor | None) -> Placed:
     """The same before another background (3, h, w), 0 to 1, if there is one."""
     if floor is None:
         return drawn
     somebody = (drawn.shown != NOBODY) & (drawn.shown != UNKNOWN)
-    soft = functional.avg_pool2d(somebody[None].float(), 3, 1, 1, count_include_pad=False)[0]
-    image = augmentation.laid_on(drawn.image, floor, soft)
+    image = augmentation.laid_on(drawn.image, floor, _softened(somebody))
     return Placed(image, drawn.boxes, drawn.shown * somebody)
+
+
+def _softened(outline: Tensor) -> Tensor:
+    """An outline (h, w) of truths as 0 to 1, its edges blurred."""
+    return functional.avg_pool2d(outline[None].float(), 3, 1, 1, count_include_pad=False)[0]
 
 
 def background(sample: Sample, size: tuple[int, int], dice: Dice) -> Tensor | None:

@@ -90,3 +90,18 @@ def test_boxes_go_where_their_garments_go(step):
     x0, y0, x1, y1 = extent(image)
     wanted = boxes.edges[0].tolist()
     assert [x0, y0, x1, y1] == pytest.approx(wanted, abs=2)
+
+
+def test_dyed_pictures_keep_their_shades_and_stay_within_what_a_picture_is():
+    shades = torch.linspace(0, 1, 50).view(1, 1, 50) * torch.ones(3, 4, 50)
+    for step in range(20):
+        made = augmentation.dyed(shades, Dice(4, step))
+        assert made.min() >= 0
+        assert made.max() <= 1
+        assert (made.diff(dim=2) >= 0).all()
+
+
+def test_a_dyed_picture_has_another_colour():
+    red = torch.tensor([0.8, 0.1, 0.1]).view(3, 1, 1) * torch.ones(3, 4, 4)
+    strongest = {int(augmentation.dyed(red, Dice(4, step))[:, 0, 0].argmax()) for step in range(20)}
+    assert strongest == {0, 1, 2}

@@ -7,6 +7,7 @@ from tests.engine.training import needs_training
 needs_training()
 
 import torch  # noqa: E402
+from PIL import Image  # noqa: E402
 
 from similarity.engine import Box, datasets  # noqa: E402
 from similarity.engine.datasets import NOBODY, Garment, Photo  # noqa: E402
@@ -63,6 +64,28 @@ def test_outlines_go_where_their_garments_go(step):
 def test_of_a_photo_without_outlines_nothing_is_known():
     sample = _outlined()._replace(shown=None)
     assert (pictures.placed(sample, (96, 128), Dice(0, 0)).shown == UNKNOWN).all()
+
+
+def test_some_garments_are_dyed_and_what_is_around_them_is_not():
+    drawn = pictures.placed(_outlined(), (96, 128), Dice(0, 1))
+    drawn = drawn._replace(image=drawn.image * torch.tensor([0.9, 0.5, 0.2]).view(3, 1, 1))
+    inside = drawn.shown == 3 + 1
+    around, within = _grown(inside), ~_grown(~inside)
+    dyed = 0
+    for step in range(100):
+        made = pictures.dyed(drawn, Dice(1, step))
+        assert torch.equal(made.image[:, ~around], drawn.image[:, ~around])
+        assert torch.equal(made.shown, drawn.shown)
+        assert torch.equal(made.boxes.edges, drawn.boxes.edges)
+        dyed += not torch.allclose(made.image[:, within], drawn.image[:, within], atol=0.02)
+    assert dyed == pytest.approx(100 * pictures.DYED, abs=15)
+
+
+def test_a_garment_of_which_no_outline_is_known_keeps_its_colour():
+    drawn = pictures.placed(_outlined()._replace(shown=None), (96, 128), Dice(0, 1))
+    assert all(
+        torch.equal(pictures.dyed(drawn, Dice(1, step)).image, drawn.image) for step in range(20)
+    )
 
 
 def test_before_another_background_only_the_garment_stays():
@@ -138,6 +161,24 @@ def test_a_photo_in_which_not_every_garment_is_boxed_is_left_out(tmp_path):
     [photo, *_] = datasets.read(tmp_path)
     part = Photo(photo.path, photo.group, (Garment("top", Box(0, 0, 9, 9)), Garment("hat", None)))
     assert pictures.stored(part, ["hat", "top"]) is None
+
+
+@pytest.mark.parametrize(
+    ("labels", "known"), [(["hat", "top"], "top"), (["hat", "top", "t-shirt"], "t-shirt")]
+)
+def test_a_finer_label_is_told_apart_where_the_detector_does_so(tmp_path, labels, known):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (40, 40)).save(path)
+    photo = Photo(path, "a", (Garment("t-shirt", Box(5, 5, 30, 30)),))
+    sample = pictures.stored(photo, labels)
+    assert [labels[n] for n in sample.boxes.labels.tolist()] == [known]
+
+
+def test_a_photo_as_narrow_as_can_be_is_kept(tmp_path):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (5000, 3)).save(path)
+    photo = Photo(path, "a", (Garment("top", Box(0, 0, 5000, 3)),))
+    assert pictures.stored(photo, ["top"]).pixels.shape == (3, 1, 600)
 
 
 def test_a_batch_has_the_rare_more_often():
