@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,10 +17,10 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from similarity.engine import datasets
-from similarity.engine.datasets import HELD_OUT, Photo, Split
-from similarity.engine.device import prepare_torch, read_metadata
+from similarity.engine.datasets import HELD_OUT, Split
+from similarity.engine.device import pick_device, prepare_torch, read_metadata
 from similarity.engine.errors import EngineError
-from similarity.engine.weights import not_installed
+from similarity.engine.weights import digest, not_installed, sha256
 from similarity.labelled import catalogue_photos
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ class TrainingCommand(BaseCommand, ABC):
     def handle(self, *_: Any, **options: Any) -> None:
         check(options)
         with told():
-            parts = split(photos(options), options)
+            check_device(options)
+            parts = parted(options)
             trainer = self.trainer(parts, options)
             train(trainer, options, self.stdout.write)
             keep(
@@ -67,7 +69,9 @@ class TrainingCommand(BaseCommand, ABC):
         self.stdout.write(f"Written: {options['output']} and its card.")
 
 
-def add_arguments(parser: ArgumentParser, weights: str) -> None:
+def add_arguments(parser: ArgumentParser, weights: str, checkpoint: str = ".checkpoint") -> None:
+    """`checkpoint` is what a checkpoint's name ends in, where the weights' ends in .safetensors."""
+    parser.set_defaults(checkpoint=checkpoint)
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="labelled photos")
     parser.add_argument(
         "--output",
@@ -146,12 +150,6 @@ def teacher_told(options: dict[str, Any]) -> str:
     return f"MobileNetV2, taught for {minutes:g} minutes" if minutes else "MobileNetV2"
 
 
-def photos(options: dict[str, Any]) -> list[Photo]:
-    """What is to be learnt from: the catalogue, a folder, or both."""
-    found = catalogue_photos() if options.get("from_catalogue") else []
-    return found + (datasets.read(options["data"]) if options["data"] else [])
-
-
 def positive(kind: type[float] | type[int]) -> Any:
     """What reads a number above 0 from a command's line."""
 
@@ -184,10 +182,28 @@ def check(options: dict[str, Any]) -> None:
         raise CommandError(f"There are no weights {options['start_from']} to start from.")
     if options["blend"] and not options["start_from"]:
         raise CommandError("--blend needs --start-from: weights to blend with.")
-    options["output"].parent.mkdir(parents=True, exist_ok=True)
+    if options.get("teacher_minutes") and not options["teacher"]:
+        raise CommandError("--teacher-minutes needs --teacher: a folder with its weights.")
+    _check_output(options["output"])
 
 
-def trainer(task: Task, options: dict[str, Any]) -> Trainer:
+def _check_output(path: Path) -> None:
+    if path.suffix != ".safetensors" or path.is_dir():
+        raise CommandError(f"{path} is no name for weights: they go into a file .safetensors.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def check_device(options: dict[str, Any]) -> None:
+    try:
+        pick_device(options["device"])
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+
+
+def trainer(task: Task, parts: Split, options: dict[str, Any]) -> Trainer:
     """A trainer of the task, from random weights, from given ones, or from its checkpoint.
 
     One that is to be resumed may have none of its own yet: see `check`.
@@ -207,6 +223,7 @@ def trainer(task: Task, options: dict[str, Any]) -> Trainer:
         Budget(options["minutes"], options["epochs"]),
         _checkpoint(options),
         device=options["device"],
+        about=_about(parts, options),
     )
     if options["resume"] and made.checkpoint.is_file():
         made.resume()
@@ -226,20 +243,43 @@ def told() -> Iterator[None]:
         raise CommandError(str(error)) from error
 
 
-def split(photos: list[Photo], options: dict[str, Any]) -> Split:
-    """The photos parted, neither part empty."""
-    parts = datasets.split(photos, options["held_out"])
-    if not parts.train or not parts.held_out:
+def parted(options: dict[str, Any]) -> Split:
+    """The photos of the catalogue, a folder, or both, parted, neither part empty.
+
+    Each by itself, so that a folder is parted as `evaluate_embedder` parts it.
+    """
+    sources = [catalogue_photos()] if options.get("from_catalogue") else []
+    if options["data"]:
+        sources.append(datasets.read(options["data"]))
+    splits = [datasets.split(source, options["held_out"]) for source in sources]
+    train, held_out = (
+        tuple(chain.from_iterable(halves))
+        for halves in zip(*((one.train, one.held_out) for one in splits), strict=True)
+    )
+    if not train or not held_out:
+        photos = [*train, *held_out]
         raise CommandError(
             f"{len(photos)} photos of {len({p.group for p in photos})} groups are too few to learn "
             f"from some and measure on others."
         )
-    return parts
+    return Split(train, held_out)
+
+
+def _about(parts: Split, options: dict[str, Any]) -> dict[str, object]:
+    """What a training has to have in common with the checkpoint that it goes on from."""
+    before = options["start_from"]
+    learnt = [(p.path.name, p.group, [(g.label, g.box) for g in p.garments]) for p in parts.train]
+    return {
+        "--seed": options["seed"],
+        "--start-from": sha256(before) if before else "",
+        "--loss": str(options.get("loss", "")),
+        "photos": digest(*map(str, learnt)),
+    }
 
 
 def _checkpoint(options: dict[str, Any]) -> Path:
     output: Path = options["output"]
-    return output.with_suffix(".checkpoint")
+    return output.with_suffix(options["checkpoint"])
 
 
 @contextmanager
@@ -272,10 +312,10 @@ def _listed(figures: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
 
 
-def taught(task: Task, options: dict[str, Any], say: Any) -> nn.Module:
+def taught(task: Task, parts: Split, options: dict[str, Any], say: Any) -> nn.Module:
     """The network of a teacher's task, after its own training."""
     options = _of_teacher(options)
-    teachers = trainer(task, options)
+    teachers = trainer(task, parts, options)
     train(teachers, options, say)
     return teachers.network
 

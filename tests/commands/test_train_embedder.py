@@ -68,6 +68,23 @@ def test_it_goes_on_from_its_checkpoint_as_if_it_had_not_stopped(training_photos
     assert json.loads(read_metadata(output)["lineage"])[0]["steps"] == 2
 
 
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        ({"seed": 5}, "other --seed"),
+        ({"loss": "triplet"}, "other --loss"),
+        ({"held_out": 0.6}, "other photos"),
+        ({"start_from": True, "seed": 5}, "other --seed and --start-from"),
+    ],
+)
+def test_a_checkpoint_of_another_training_is_refused(training_photos, output, other, named):
+    train(output, data=training_photos, epochs=1)
+    if "start_from" in other:
+        other = other | {"start_from": output}
+    with pytest.raises(CommandError, match=named):
+        train(output, data=training_photos, resume=True, **other)
+
+
 def test_a_damaged_checkpoint_is_refused_and_the_weights_stay(training_photos, output):
     train(output, data=training_photos, epochs=1)
     before = output.read_bytes()
@@ -157,19 +174,25 @@ def test_it_learns_from_the_shops_own_products(output):
         ({"start_from": "nowhere.safetensors"}, "no weights"),
         ({"blend": 0.5}, "--blend needs --start-from"),
         ({"teacher": "nowhere"}, "does not hold mobilenet"),
+        ({"teacher_minutes": 5.0}, "--teacher-minutes needs --teacher"),
         ({"held_out": 0.01}, "too few"),
+        ({"device": "tpu"}, "no device 'tpu'"),
+        ({"output": "."}, "no name for weights"),
+        ({"output": "own.pth"}, "no name for weights"),
+        ({"output": "a file/own.safetensors"}, "cannot be written"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_hours_of_work(
     training_photos, output, tmp_path, options, complaint
 ):
+    (tmp_path / "a file").touch()
     paths = {
-        name: tmp_path / value if name in {"start_from", "teacher"} else value
+        name: tmp_path / value if name in {"start_from", "teacher", "output"} else value
         for name, value in options.items()
     }
     data = {"data": training_photos} if options else {}
     with pytest.raises(CommandError, match=complaint):
-        train(output, **data, **paths)
+        train(**({"output": output} | data | paths))
 
 
 def test_a_folder_without_labels_is_refused(output, tmp_path):

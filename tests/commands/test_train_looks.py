@@ -14,6 +14,7 @@ from tests.shop import add_photo, add_product
 
 torch = needs_training()
 
+from similarity.engine.networks.compact import read_weights  # noqa: E402
 from similarity.engine.training.looks import LooksTask  # noqa: E402
 
 pytestmark = pytest.mark.ml
@@ -45,7 +46,7 @@ def train(output, **options):
 
 def test_looks_alone_are_learnt(training_photos, output):
     train(output, data=training_photos)
-    before, after = (read_tensors(path) for path in (SHIPPED / NAME, output))
+    before, after = (read_weights(path) for path in (SHIPPED / NAME, output))
     for name in after:
         same = name in before and torch.equal(after[name], before[name])
         assert same != name.startswith("look."), name
@@ -100,6 +101,14 @@ def test_it_goes_on_from_its_checkpoint(training_photos, output):
     train(output, data=training_photos)
     train(output, data=training_photos, epochs=2, resume=True)
     assert json.loads(read_metadata(output)["lineage"])[-1]["steps"] == 10
+
+
+def test_the_embedders_own_checkpoint_stays(training_photos, output):
+    checkpoint = output.with_suffix(".checkpoint")
+    checkpoint.parent.mkdir()
+    checkpoint.write_bytes(b"hours of work")
+    train(output, data=training_photos)
+    assert checkpoint.read_bytes() == b"hours of work"
 
 
 def test_weights_of_something_else_are_refused_and_nothing_is_written(training_photos, output):

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Literal, Protocol
 
 import torch
@@ -27,6 +28,9 @@ WEIGHT_DECAY = 0.05
 WARM_UP = 150  # steps
 LONGEST_GRADIENT = 5.0
 AVERAGING = 0.998
+
+DAMAGED = (OSError, RuntimeError, LookupError, ValueError, TypeError, EOFError, UnpicklingError)
+"""What torch raises for a checkpoint that is none, or another network's."""
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
@@ -86,6 +90,8 @@ class Trainer:
     budget: Budget
     checkpoint: Path
     device: str = "auto"
+    about: Mapping[str, object] = field(default_factory=dict)
+    """What a checkpoint has to have in common with the training that goes on from it."""
     history: list[dict[str, float]] = field(default_factory=list)
     """One entry an epoch: minutes, losses and figures."""
 
@@ -116,13 +122,22 @@ class Trainer:
         """Go on from the checkpoint. Raises WrongWeights if it is not of this training."""
         try:
             state = torch.load(self.checkpoint, map_location=self.place, weights_only=True)
+            self._must_be_of_this(state["about"])
             self.task.modules.load_state_dict(state["modules"])
             self.averaged.load_state_dict(state["averaged"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.step, self.seconds = int(state["step"]), float(state["seconds"])
             self.history = list(state["history"])
-        except (OSError, RuntimeError, KeyError, ValueError, TypeError, EOFError) as error:
+        except DAMAGED as error:
             raise WrongWeights(f"{self.checkpoint} does not fit this training: {error}") from error
+
+    def _must_be_of_this(self, about: Mapping[str, object]) -> None:
+        unlike = [name for name in self.about if about.get(name) != self.about[name]]
+        if unlike:
+            raise WrongWeights(
+                f"{self.checkpoint} is of a training with other {' and '.join(unlike)}. "
+                "Repeat its options to go on, or write to another --output."
+            )
 
     def blend(self, before: Mapping[str, Tensor], share: float) -> None:
         """Mix the averaged network with what it was before: `share` (0 to 1) of what it learnt.
@@ -186,6 +201,7 @@ class Trainer:
                 "step": self.step,
                 "seconds": self.seconds,
                 "history": self.history,
+                "about": dict(self.about),
             },
             beside,
         )

@@ -48,15 +48,17 @@ class Command(training.TrainingCommand):
         with training.bar(len(parts.train) + len(parts.held_out), "reading") as update:
             task = DetectorTask(parts.train, parts.held_out, seed=options["seed"], each=update)
         if options["teacher"]:
-            task.listen_to(self._teacher(task, options))
-        return training.trainer(task, options)
+            task.listen_to(self._teacher(task, parts, options))
+        return training.trainer(task, parts, options)
 
-    def _teacher(self, task: DetectorTask, options: dict[str, Any]) -> DetectorNetwork:
+    def _teacher(
+        self, task: DetectorTask, parts: Split, options: dict[str, Any]
+    ) -> DetectorNetwork:
         """MobileNetV2 below a detector's heads, taught what the task teaches."""
         from similarity.engine.training.teacher import read_teacher
 
         lessons = task.for_teacher(read_teacher(options["teacher"]))
-        return cast("DetectorNetwork", training.taught(lessons, options, self.stdout.write))
+        return cast("DetectorNetwork", training.taught(lessons, parts, options, self.stdout.write))
 
     def recipe(self, options: dict[str, Any]) -> dict[str, object]:
         return {"teacher": training.teacher_told(options)}

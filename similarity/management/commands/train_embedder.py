@@ -52,7 +52,7 @@ class Command(training.TrainingCommand):
         task = EmbedderTask(parts.train, parts.held_out, loss=options["loss"], seed=options["seed"])
         if teacher is not None:
             task.listen_to(teacher)
-        return training.trainer(task, options)
+        return training.trainer(task, parts, options)
 
     def _teacher(self, parts: Split, options: dict[str, Any]) -> Teacher:
         """As it is in its folder, or taught the labels first, with a checkpoint of its own."""
@@ -64,7 +64,7 @@ class Command(training.TrainingCommand):
         if not options["teacher_minutes"]:
             return Teacher(network)
         task = TuningTask(network, parts.train, parts.held_out, seed=options["seed"])
-        return task.taught(training.taught(task, options, self.stdout.write))
+        return task.taught(training.taught(task, parts, options, self.stdout.write))
 
     def recipe(self, options: dict[str, Any]) -> dict[str, object]:
         return {"loss of kinds": options["loss"], "teacher": training.teacher_told(options)}

@@ -30,7 +30,7 @@ class Command(training.TrainingCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        training.add_arguments(parser, WEIGHTS)
+        training.add_arguments(parser, WEIGHTS, ".looks.checkpoint")
         training.add_catalogue(parser)
         parser.add_argument(
             "--views",
@@ -60,7 +60,7 @@ class Command(training.TrainingCommand):
                 device=options["device"],
                 each=looked,
             )
-        return training.trainer(task, options)
+        return training.trainer(task, parts, options)
 
     def recipe(self, options: dict[str, Any]) -> dict[str, object]:
         return {"looks alone, views of each garment": options["views"]}

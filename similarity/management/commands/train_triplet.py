@@ -43,7 +43,7 @@ class Command(training.TrainingCommand):
         from similarity.engine.training.triplet import TripletTask
 
         task = TripletTask(parts.train, parts.held_out, size=options["size"], seed=options["seed"])
-        return training.trainer(task, options)
+        return training.trainer(task, parts, options)
 
     def recipe(self, options: dict[str, Any]) -> dict[str, object]:
         return {"size": "x".join(map(str, options["size"]))}
