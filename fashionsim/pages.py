@@ -71,14 +71,15 @@ def for_searchers(page: Page) -> Page:
     return guarded
 
 
-def limited(throttle: type[RequestThrottle]) -> Callable[[Page], Page]:
-    """Refuse what is sent to a page too often."""
+def limited(throttle: type[RequestThrottle], *methods: str) -> Callable[[Page], Page]:
+    """Refuse what a page is asked for too often: by these methods, or by any."""
 
     def limit(page: Page) -> Page:
         @wraps(page)
         def guarded(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
             counter = throttle()
-            if request.method == "POST" and not counter.allow_request(request, page):
+            counts = not methods or request.method in methods
+            if counts and not counter.allow_request(request, page):
                 return errors.too_many(request, counter.wait() or 1)
             return page(request, **arguments)
 
@@ -91,7 +92,7 @@ def limited(throttle: type[RequestThrottle]) -> Callable[[Page], Page]:
 
 
 @for_searchers
-@limited(SearchThrottle)
+@limited(SearchThrottle, "POST")
 def home(request: HttpRequest) -> HttpResponse:
     """The search page: a photo goes in, and the search that the address names is shown."""
     if request.method == "POST":
@@ -236,6 +237,7 @@ def mark(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_safe
 @for_searchers
+@limited(SearchThrottle)
 def outfit(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """All garments of a search's photo at once, each with what the shop has like it."""
     run = _visible_run(request, pk)
@@ -318,6 +320,7 @@ def take_away(request: HttpRequest) -> HttpResponseBase:
 
 
 @require_safe
+@limited(SearchThrottle)
 def garment(request: HttpRequest, identifier: str) -> HttpResponse:
     """One garment with its product's details, and more like it."""
     ready = OriginalImage.objects.filter(status=OriginalImage.Status.READY)
