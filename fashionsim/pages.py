@@ -16,6 +16,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.decorators import login_required, permission_required
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import BadRequest
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.core.paginator import Paginator
 from django.db.models import Prefetch
@@ -88,11 +89,24 @@ def limited(throttle: type[RequestThrottle], *methods: str) -> Callable[[Page], 
     return limit
 
 
+def without_nulls(page: Page) -> Page:
+    """Refuse forms with a null character: no text of ours has one, and PostgreSQL takes none."""
+
+    @wraps(page)
+    def guarded(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
+        if any("\0" in value for _, values in request.POST.lists() for value in values):
+            raise BadRequest("A form holds a null character.")
+        return page(request, **arguments)
+
+    return guarded
+
+
 # --- Searching ------------------------------------------------------------------------------
 
 
 @for_searchers
 @limited(SearchThrottle, "POST")
+@without_nulls
 def home(request: HttpRequest) -> HttpResponse:
     """The search page: a photo goes in, and the search that the address names is shown."""
     if request.method == "POST":
@@ -214,6 +228,7 @@ def _look(request: HttpRequest, run: Run) -> dict[str, Any]:
 
 @require_POST
 @permission_required("similarity.add_verdict", raise_exception=True)
+@without_nulls
 def mark(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Call a result of one's search right or wrong, for a golden set, or take it back.
 

@@ -147,6 +147,7 @@ class ProductViewSet(Idempotent, CatalogProductViewSet):
 
     OF_ONE: ClassVar[Mapping[str, str]] = {
         "GET": "retrieve",
+        "HEAD": "retrieve",
         "PUT": "update",
         "PATCH": "partial_update",
         "DELETE": "destroy",
