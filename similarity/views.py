@@ -420,7 +420,10 @@ class ModelsView(APIView):
 
     @extend_schema(responses=ModelsSerializer)
     def get(self, request: Request) -> Response:
-        """The detectors and embedders that there are, and how much each has described."""
+        """The detectors and embedders that there are, and how much each has described.
+
+        Garments are counted once a minute, the index is looked at four times.
+        """
         found = {"detectors": switching.detectors(), "embedders": switching.embedders()}
         return Response(ModelsSerializer(found).data)
 
