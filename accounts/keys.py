@@ -72,5 +72,10 @@ def recognised(text: str) -> ApiKey:
     return key
 
 
+def is_program(account: User) -> bool:
+    """Whether an account is a key's: no person's, who could look after what is kept for them."""
+    return hasattr(account, "api_key")
+
+
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()

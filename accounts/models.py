@@ -162,6 +162,11 @@ class ApiKey(models.Model):
     def __str__(self) -> str:
         return f"{self.name} ({self.beginning}...)"
 
+    @property
+    def is_public(self) -> bool:
+        """Whether it may do no more than search: a shop's pages have such keys for all to read."""
+        return self.may_search and not self.may_edit
+
     def note_use(self) -> None:
         """Remember that it was used just now; once in a while is enough."""
         now = timezone.now()

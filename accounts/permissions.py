@@ -30,6 +30,16 @@ class MaySearch(BasePermission):
         return may_search(request.user)
 
 
+class HasHistory(BasePermission):
+    """Keeps out keys that may do no more than search, which everybody can read in a shop's page.
+
+    What was searched with such a key is many visitors', and each knows their own by its id.
+    """
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return not (isinstance(request.auth, ApiKey) and request.auth.is_public)
+
+
 class IsPerson(BasePermission):
     """Lets those through who have signed in: what is asked for is about their own account."""
 

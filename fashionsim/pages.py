@@ -16,6 +16,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.decorators import login_required, permission_required
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import BadRequest
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.core.paginator import Paginator
 from django.db.models import Prefetch
@@ -71,14 +72,15 @@ def for_searchers(page: Page) -> Page:
     return guarded
 
 
-def limited(throttle: type[RequestThrottle]) -> Callable[[Page], Page]:
-    """Refuse what is sent to a page too often."""
+def limited(throttle: type[RequestThrottle], *methods: str) -> Callable[[Page], Page]:
+    """Refuse what a page is asked for too often: by these methods, or by any."""
 
     def limit(page: Page) -> Page:
         @wraps(page)
         def guarded(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
             counter = throttle()
-            if request.method == "POST" and not counter.allow_request(request, page):
+            counts = not methods or request.method in methods
+            if counts and not counter.allow_request(request, page):
                 return errors.too_many(request, counter.wait() or 1)
             return page(request, **arguments)
 
@@ -87,11 +89,24 @@ def limited(throttle: type[RequestThrottle]) -> Callable[[Page], Page]:
     return limit
 
 
+def without_nulls(page: Page) -> Page:
+    """Refuse forms with a null character: no text of ours has one, and PostgreSQL takes none."""
+
+    @wraps(page)
+    def guarded(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
+        if any("\0" in value for _, values in request.POST.lists() for value in values):
+            raise BadRequest("A form holds a null character.")
+        return page(request, **arguments)
+
+    return guarded
+
+
 # --- Searching ------------------------------------------------------------------------------
 
 
 @for_searchers
-@limited(SearchThrottle)
+@limited(SearchThrottle, "POST")
+@without_nulls
 def home(request: HttpRequest) -> HttpResponse:
     """The search page: a photo goes in, and the search that the address names is shown."""
     if request.method == "POST":
@@ -213,6 +228,7 @@ def _look(request: HttpRequest, run: Run) -> dict[str, Any]:
 
 @require_POST
 @permission_required("similarity.add_verdict", raise_exception=True)
+@without_nulls
 def mark(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Call a result of one's search right or wrong, for a golden set, or take it back.
 
@@ -236,6 +252,7 @@ def mark(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_safe
 @for_searchers
+@limited(SearchThrottle)
 def outfit(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """All garments of a search's photo at once, each with what the shop has like it."""
     run = _visible_run(request, pk)
@@ -318,6 +335,7 @@ def take_away(request: HttpRequest) -> HttpResponseBase:
 
 
 @require_safe
+@limited(SearchThrottle)
 def garment(request: HttpRequest, identifier: str) -> HttpResponse:
     """One garment with its product's details, and more like it."""
     ready = OriginalImage.objects.filter(status=OriginalImage.Status.READY)

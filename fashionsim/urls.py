@@ -3,41 +3,48 @@
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import views as auth_views
-from django.urls import include, path
+from django.urls import URLPattern, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from accounts.throttles import SignInThrottle
+from accounts.throttles import RequestThrottle, SignInThrottle
 from fashionsim import account_pages, pages, preferences, support_pages
 
-guarded = pages.limited(SignInThrottle)
+counted = pages.limited(RequestThrottle)
+guarded = pages.limited(SignInThrottle, "POST")
+
+
+def page(route: str, view: pages.Page, name: str) -> URLPattern:
+    """A page, which counts among all that somebody asks for, as a request to the API does."""
+    return path(route, counted(view), name=name)
+
 
 urlpatterns = [
-    path("", pages.home, name="home"),
-    path("searches/<uuid:pk>/", pages.fragment, name="search-fragment"),
-    path("searches/<uuid:pk>/outfit/", pages.outfit, name="search-outfit"),
-    path("searches/<uuid:pk>/cancel/", pages.cancel, name="search-stop"),
-    path("searches/<uuid:pk>/detect/", pages.detect, name="search-detect"),
-    path("searches/<uuid:pk>/mark/", pages.mark, name="search-mark"),
-    path("history/", pages.history, name="history"),
-    path("history/clear/", pages.forget_all, name="history-clear"),
-    path("history/<uuid:pk>/delete/", pages.forget, name="history-delete"),
-    path("support/", guarded(support_pages.Support.as_view()), name="support"),
-    path("account/export/", pages.take_away, name="account-export"),
-    path("garments/<slug:identifier>/", pages.garment, name="garment"),
-    path("sign-in/", guarded(account_pages.SignIn.as_view()), name="sign-in"),
-    path("sign-out/", auth_views.LogoutView.as_view(), name="sign-out"),
-    path("register/", guarded(account_pages.Register.as_view()), name="register"),
-    path("account/", account_pages.Account.as_view(), name="account"),
-    path("language/", preferences.choose_language, name="language"),
-    path("settings/", account_pages.Settings.as_view(), name="settings"),
-    path("account/delete/", guarded(account_pages.DeleteAccount.as_view()), name="account-delete"),
-    path(
+    page("", pages.home, name="home"),
+    page("searches/<uuid:pk>/", pages.fragment, name="search-fragment"),
+    page("searches/<uuid:pk>/outfit/", pages.outfit, name="search-outfit"),
+    page("searches/<uuid:pk>/cancel/", pages.cancel, name="search-stop"),
+    page("searches/<uuid:pk>/detect/", pages.detect, name="search-detect"),
+    page("searches/<uuid:pk>/mark/", pages.mark, name="search-mark"),
+    page("history/", pages.history, name="history"),
+    page("history/clear/", pages.forget_all, name="history-clear"),
+    page("history/<uuid:pk>/delete/", pages.forget, name="history-delete"),
+    page("support/", guarded(support_pages.Support.as_view()), name="support"),
+    page("account/export/", pages.take_away, name="account-export"),
+    page("garments/<slug:identifier>/", pages.garment, name="garment"),
+    page("sign-in/", guarded(account_pages.SignIn.as_view()), name="sign-in"),
+    page("sign-out/", auth_views.LogoutView.as_view(), name="sign-out"),
+    page("register/", guarded(account_pages.Register.as_view()), name="register"),
+    page("account/", account_pages.Account.as_view(), name="account"),
+    page("language/", preferences.choose_language, name="language"),
+    page("settings/", account_pages.Settings.as_view(), name="settings"),
+    page("account/delete/", guarded(account_pages.DeleteAccount.as_view()), name="account-delete"),
+    page(
         "password/change/", guarded(account_pages.ChangePassword.as_view()), name="password-change"
     ),
-    path(
+    page(
         "password/forgotten/", guarded(account_pages.Forgotten.as_view()), name="password-forgotten"
     ),
-    path(
+    page(
         "password/new/<uidb64>/<token>/",
         guarded(account_pages.NewPassword.as_view()),
         name="password-new",

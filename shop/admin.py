@@ -13,8 +13,9 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import Case, Count, OuterRef, QuerySet, Subquery, When
 from django.db.models.functions import Coalesce
+from django.forms.models import BaseInlineFormSet
 from django.http import (
     FileResponse,
     Http404,
@@ -151,16 +152,39 @@ class DeliveryAdmin(Operated, LookOnly):
         return format_html("<pre>{}</pre>", json.dumps(json.loads(delivery.body), indent=2))
 
 
+SHOWN_PICTURES = 200
+"""Of an import: a batch may have 20,000, and a page of all of them takes minutes."""
+
+
+class FirstPictures(BaseInlineFormSet):  # type: ignore[type-arg]  # generic in the stubs only
+    """As many of an import's pictures as are shown: first those that failed."""
+
+    def get_queryset(self) -> QuerySet[Any]:
+        if not hasattr(self, "_first"):
+            failed_first = Case(When(run__state=Run.State.FAILED, then=0), default=1)
+            pictures: QuerySet[Any] = super().get_queryset()
+            self._first = pictures.order_by(failed_first, "pk")[:SHOWN_PICTURES]
+        return self._first
+
+
 class PictureInline(TabularInline):
     """The pictures of an import, and how each run stands."""
 
     model = ImportedPicture
+    formset = FirstPictures
     fields = readonly_fields = ("reference", "run", "outcome")
     extra = 0
     can_delete = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("run")
+
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        """Django makes an inline for each request: its heading may be of this import alone."""
+        if obj is not None and (count := obj.pictures.count()) > SHOWN_PICTURES:
+            shown = f"the first {SHOWN_PICTURES} of {count:,}, failed ones before others"
+            self.verbose_name_plural = f"imported pictures: {shown}"
+        return super().get_formset(request, obj, **kwargs)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

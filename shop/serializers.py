@@ -239,7 +239,10 @@ class ImportSerializer(serializers.Serializer[Any]):
 # --- What shoppers do -----------------------------------------------------------------------
 
 MOST_EVENTS = 1000
-"""At a time."""
+"""At a time, of a shop's program."""
+
+FEW_EVENTS = 100
+"""At a time, of anybody else: no page of a browser sends more."""
 
 
 class EventSerializer(serializers.Serializer[Any]):
@@ -284,7 +287,12 @@ class SimilarProductsSerializer(SimilarSerializer):
 class EventsSerializer(serializers.Serializer[Any]):
     """Events, each as it would be sent by itself."""
 
-    events = serializers.ListField(child=EventSerializer(), min_length=1, max_length=MOST_EVENTS)
+    events = serializers.ListField(
+        child=EventSerializer(),
+        min_length=1,
+        max_length=MOST_EVENTS,
+        help_text=f"Without an API key, {FEW_EVENTS} at most.",
+    )
 
 
 class EventsRequestSerializer(serializers.Serializer[Any]):
@@ -292,6 +300,14 @@ class EventsRequestSerializer(serializers.Serializer[Any]):
 
     events = ShortListField(
         child=serializers.JSONField(allow_null=True), min_length=1, max_length=MOST_EVENTS
+    )
+
+
+class FewEventsRequestSerializer(EventsRequestSerializer):
+    """The same of a browser, whose batches are counted whatever is in them."""
+
+    events = ShortListField(
+        child=serializers.JSONField(allow_null=True), min_length=1, max_length=FEW_EVENTS
     )
 
 

@@ -317,8 +317,13 @@ class RunQuerySet(models.QuerySet["Run"]):
         return self.filter(state=Run.State.PENDING, queued_at__lt=timezone.now() - since)
 
     def history(self, user: Any) -> RunQuerySet:
-        """A person's searches, newest first, with the number `found` and the `best` likeness."""
-        runs = self.filter(kind=Run.Kind.SEARCH, requested_by=user.pk, expires_at=None)
+        """A person's searches, newest first, with the number `found` and the `best` likeness.
+
+        A program's are its history as long as they are kept.
+        """
+        kept = Q(expires_at=None)
+        kept |= Q(expires_at__gt=timezone.now(), requested_by__api_key__isnull=False)
+        runs = self.filter(kept, kind=Run.Kind.SEARCH, requested_by=user.pk)
         runs = runs.annotate(found=Count("hits"), best=Max("hits__similarity"))
         return runs.order_by("-created_at", "-pk")  # Django drops Meta.ordering when it groups
 

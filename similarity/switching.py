@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from django.conf import settings
+from django.core.cache import cache
 from django.db import transaction
 
 from accounts.models import User
@@ -43,6 +44,11 @@ GALLERY = 20_000
 """Garments among which a product's other pictures are looked for: 40 MB at 512 numbers each."""
 
 DROPPED_TOGETHER = 5000
+
+MINUTE = 60
+"""Seconds for which counts are remembered, per process or in the cache that all share."""
+
+Counted = TypeVar("Counted")
 
 
 # --- Filling --------------------------------------------------------------------------------
@@ -353,9 +359,12 @@ def detectors() -> list[DetectorState]:
 
 
 def embedders() -> list[EmbedderState]:
-    """All that there are or were, the active one first, then those that have described garments."""
+    """All that there are or were, the active one first, then those that have described garments.
+
+    Anybody may ask for them, and counting takes a look at all rows: counts are remembered.
+    """
     active = serving.serving_name()
-    total = Segment.objects.count()
+    total = _remembered("garments", MINUTE, Segment.objects.count)
     rows = list(Embedder.objects.order_by("pk"))
     states = [_state(row, active, total) for row in rows]
     known = {(row.name, row.fingerprint) for row in rows}
@@ -369,7 +378,7 @@ def embedders() -> list[EmbedderState]:
 def _state(row: Embedder, active: str, total: int) -> EmbedderState:
     backend = _backend(row.name)
     is_installed = _fingerprint(backend) == row.fingerprint
-    described = serving.described(row)
+    described = _remembered(f"described-{row.pk}", MINUTE, lambda: serving.described(row))
     is_active = is_installed and row.name == active
     return EmbedderState(
         name=row.name,
@@ -382,9 +391,17 @@ def _state(row: Embedder, active: str, total: int) -> EmbedderState:
         takes_text=is_installed and _takes_text(backend),
         described=described,
         total=total,
-        index=indexing.status(row) if described else None,
+        index=_index_of(row) if described else None,
         filling=row.runs.filter(kind=Run.Kind.FILL).first(),
     )
+
+
+def _index_of(row: Embedder) -> IndexStatus:
+    return _remembered(f"index-{row.pk}", MINUTE // 4, lambda: indexing.status(row))
+
+
+def _remembered(name: str, seconds: int, look: Callable[[], Counted]) -> Counted:
+    return cast(Counted, cache.get_or_set(f"models-{name}", look, seconds))
 
 
 def _unused(name: str, fingerprint: str | None, active: str, total: int) -> EmbedderState:

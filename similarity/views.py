@@ -22,7 +22,7 @@ from rest_framework.views import APIView
 
 from accounts.idempotency import PARAMETER, Idempotent
 from accounts.models import User
-from accounts.permissions import IsPerson, MaySearch, needs
+from accounts.permissions import HasHistory, IsPerson, MaySearch, needs
 from accounts.throttles import RequestThrottle, SearchThrottle
 from catalog import facets
 from catalog.models import Product, Segment
@@ -187,7 +187,8 @@ class SearchViewSet(
 ):
     """Searches: by a photo, a part of it, or a garment of the catalogue.
 
-    The list is the history of whoever asks. A stranger's search is known by its id alone.
+    The list is the history of whoever asks. A stranger's search is known by its id alone, and so is
+    one by a key that may do no more than search.
     """
 
     kind = Run.Kind.SEARCH
@@ -205,6 +206,10 @@ class SearchViewSet(
         if self.request.user.is_anonymous:
             raise NotAuthenticated
         return runs.history(self.request.user)
+
+    def get_permissions(self) -> list[Any]:
+        of_all = [HasHistory()] if self.action in {"list", "clear"} else []
+        return [*super().get_permissions(), *of_all]
 
     def get_throttles(self) -> list[BaseThrottle]:
         starts = [SearchThrottle()] if self.action == "create" else []
@@ -415,7 +420,10 @@ class ModelsView(APIView):
 
     @extend_schema(responses=ModelsSerializer)
     def get(self, request: Request) -> Response:
-        """The detectors and embedders that there are, and how much each has described."""
+        """The detectors and embedders that there are, and how much each has described.
+
+        Garments are counted once a minute, the index is looked at four times.
+        """
         found = {"detectors": switching.detectors(), "embedders": switching.embedders()}
         return Response(ModelsSerializer(found).data)
 

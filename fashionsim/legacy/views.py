@@ -19,7 +19,7 @@ from accounts import services as accounts
 from accounts.authentication import credentials_of
 from accounts.errors import InvalidToken
 from accounts.models import User
-from accounts.permissions import IsPerson, MaySearch, needs
+from accounts.permissions import HasHistory, IsPerson, MaySearch, needs
 from accounts.providers import Tokens, provider
 from accounts.serializers import RefreshSerializer, RegistrationSerializer, SignInSerializer
 from accounts.throttles import RequestThrottle, SearchThrottle
@@ -320,9 +320,13 @@ class RecentView(LegacyView):
     """GET /request_status/recent"""
 
     def get(self, request: Request) -> Response:
-        """One's own requests under way, newest first; a stranger's are known by their id alone."""
+        """One's own requests under way, newest first.
+
+        Those of strangers, and of keys for searching alone, are known by their id.
+        """
         runs = Run.objects.none()
-        if (person := asker(request)) is not None:
+        person = asker(request)
+        if person is not None and HasHistory().has_permission(request, self):
             live = [Run.State.PENDING, Run.State.RUNNING]
             runs = Run.objects.filter(kind__in=ASKED_FOR, requested_by=person, state__in=live)
         now = time.time()

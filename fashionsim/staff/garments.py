@@ -30,15 +30,19 @@ LABELS_KEPT = 300
 MOST_LABELS = 50
 
 
+FARTHEST = 2**31 - 1
+"""Pixels: no picture's size is kept beyond that. What lies outside of a picture is cut off."""
+
+
 class GarmentForm(forms.Form):
     """One garment; a new one has no key."""
 
     segment = forms.IntegerField(required=False, widget=forms.HiddenInput)
     label = forms.CharField(max_length=100, label="What it is")
-    x0 = forms.IntegerField(label="Left", min_value=0)
-    y0 = forms.IntegerField(label="Top", min_value=0)
-    x1 = forms.IntegerField(label="Right", min_value=1)
-    y1 = forms.IntegerField(label="Bottom", min_value=1)
+    x0 = forms.IntegerField(label="Left", min_value=0, max_value=FARTHEST)
+    y0 = forms.IntegerField(label="Top", min_value=0, max_value=FARTHEST)
+    x1 = forms.IntegerField(label="Right", min_value=1, max_value=FARTHEST)
+    y1 = forms.IntegerField(label="Bottom", min_value=1, max_value=FARTHEST)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
+from accounts.keys import is_program
 from accounts.models import User
 from accounts.services import preferences_of
 from catalog.facets import Facets, Scope
@@ -100,7 +101,8 @@ def search(
     if query is not None and box is not None:
         box = _clamped(box, query)
     expires_at = _forgotten_at(asked_by)
-    if asked_by is None and query is None:  # in nobody's history, and no photo takes it along
+    if query is None and (asked_by is None or is_program(asked_by)):
+        # It is no person's history, and no photo takes it along.
         expires_at = timezone.now() + _lifetime()
     run = Run(
         id=pk or uuid.uuid4(),

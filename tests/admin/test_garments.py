@@ -145,6 +145,15 @@ def test_a_box_that_holds_nothing_is_refused_and_what_was_typed_is_kept(merchand
     assert image.segments.count() == 2
 
 
+@pytest.mark.parametrize("place", range(4))
+def test_a_number_that_is_too_large_for_a_picture_is_refused(merchandiser, image, place):
+    box = [10, 10, 90, 90]
+    box[place] = 10**400
+    response = send(merchandiser, page_of(image), form_of(image, (None, "hat", *box)))
+    assert response.status_code == 422
+    assert "less than or equal to 2147483647" in response.content.decode()
+
+
 def test_a_garment_without_a_name_is_refused(merchandiser, image):
     response = send(merchandiser, page_of(image), form_of(image, (None, "", 0, 0, 50, 50)))
     assert response.status_code == 422

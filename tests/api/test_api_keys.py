@@ -13,6 +13,7 @@ from accounts import keys
 from accounts.models import ApiKey
 from similarity.models import Run
 from tests.api import refused
+from tests.conftest import program_with
 from tests.shop import add_product
 
 PRODUCTS = "/api/v1/products/"
@@ -54,6 +55,24 @@ def test_what_a_key_searched_for_is_its_own(search_key, shopper):
     assert Run.objects.get(kind=Run.Kind.SEARCH).requested_by == search_key.user
     assert search_key.get(link).status_code == 200
     assert shopper.get(link).status_code == 404
+
+
+def test_who_reads_a_key_for_searching_in_a_page_gets_nobody_s_searches_by_it(search_key):
+    """One that is known by its id stays whoever's the id is."""
+    add_product("D-1", "red")
+    link = search_key.post(SEARCHES, {"product": "D-1"}).json()["link"]
+    refused(search_key.get(SEARCHES), 403, "permission_denied")
+    refused(search_key.post(f"{SEARCHES}clear/"), 403, "permission_denied")
+    assert search_key.get(link).status_code == 200
+
+
+def test_a_key_of_a_shop_s_server_has_a_history(db):
+    server = program_with("Server", may_search=True, may_edit=True)
+    add_product("D-1", "red")
+    server.post(SEARCHES, {"product": "D-1"})
+    assert server.get(SEARCHES).json()["count"] == 1
+    assert server.post(f"{SEARCHES}clear/").status_code == 204
+    assert server.get(SEARCHES).json()["count"] == 0
 
 
 @pytest.mark.parametrize("path", ["account/", "password/", "account/delete/"])

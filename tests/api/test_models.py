@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from django.core.cache import cache
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from similarity import backends, pipeline, switching
 from similarity.models import Embedder, Run
@@ -57,6 +60,20 @@ def test_every_model_is_listed_the_active_ones_first(stranger, garments):
     assert models["detectors"][0]["name"] == "whole_image"
     assert models["detectors"][0]["is_active"] is True
     assert {"compact", "groundingdino"} <= {item["name"] for item in models["detectors"]}
+
+
+def test_garments_are_counted_once_a_minute_however_often_somebody_asks(stranger, filled):
+    """Anybody may ask, and it takes a look at all rows."""
+    listed(stranger)
+    add_product("BLUE", "blue")
+    with CaptureQueriesContext(connection) as asked:
+        models = listed(stranger)
+    assert not [query["sql"] for query in asked if "COUNT(" in query["sql"]]
+    assert {(models[name]["described"], models[name]["total"]) for name in ("colour", OTHER)} == {
+        (3, 3)
+    }
+    cache.clear()
+    assert (listed(stranger)["colour"]["described"], listed(stranger)[OTHER]["total"]) == (4, 4)
 
 
 def test_what_lacks_its_weights_is_listed_as_not_installed(stranger, settings, tmp_path, db):

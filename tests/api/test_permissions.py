@@ -67,11 +67,11 @@ GET    upload-detail            401     403          200   200   200        403 
 POST   upload-cancel            401     403          200   200   200        403           200
 POST   upload-retry             401     403          409   409   409        403           409
 
-GET    search-list              401     200          200   200   200        200           403
+GET    search-list              401     200          200   200   200        403           403
 POST   search-list              201     201          201   201   201        201           403
 GET    search-detail            200     200          200   200   200        200           403
 DELETE search-detail            204     204          204   204   204        204           403
-POST   search-clear             401     204          204   204   204        204           403
+POST   search-clear             401     204          204   204   204        403           403
 GET    export                   401     200          200   200   200        403           403
 POST   search-cancel            200     200          200   200   200        200           403
 GET    query-detail             200     200          200   200   200        200           403

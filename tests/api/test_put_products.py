@@ -374,6 +374,7 @@ def test_a_product_may_be_named_batch_as_the_address_of_batches_is(catalogue_key
     assert catalogue_key.put(url, product).status_code == 201
     work()
     assert catalogue_key.get(url).json()["name"] == "Batch dyed"
+    assert catalogue_key.head(url).status_code == 200
     assert catalogue_key.patch(url, {"brand": "Ada"}).json()["brand"] == "Ada"
     assert len(Product.objects.get(reference="batch").images.all()) == 1
     put_both = {"products": [{"reference": "batch", "name": "New"}, {"reference": "D-2"}]}
@@ -381,3 +382,4 @@ def test_a_product_may_be_named_batch_as_the_address_of_batches_is(catalogue_key
     assert [outcome["reference"] for outcome in outcomes] == ["batch", "D-2"]
     assert catalogue_key.delete(url).status_code == 204
     refused(catalogue_key.get(url), 404, "not_found")
+    assert catalogue_key.head(url).status_code == 404

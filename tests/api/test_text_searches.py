@@ -1,9 +1,11 @@
 """/api/v1/searches/ by words, by what is to be left out, and by examples."""
 
 from datetime import timedelta
+from importlib import import_module
 from uuid import UUID
 
 import pytest
+from django.apps import apps
 from django.utils import timezone
 
 from catalog.models import ProductWord
@@ -12,6 +14,7 @@ from similarity import backends, pipeline, serving
 from similarity.models import Run
 from tests.api import queries_of, references, refused, traces
 from tests.api.test_export import taken_away
+from tests.conftest import program_with
 from tests.pictures import as_base64, as_file, photo
 from tests.shop import add_photo, add_product
 
@@ -32,6 +35,12 @@ def use(settings, embedder: str) -> None:
 @pytest.fixture
 def text_side(settings):
     use(settings, "ColourWords")
+
+
+@pytest.fixture
+def server(db):
+    """A shop's server, with a key for all that there is."""
+    return program_with("Server", may_search=True, may_edit=True)
 
 
 @pytest.fixture
@@ -239,11 +248,32 @@ def test_an_example_that_is_not_described_yet_is_told(stranger, shop):
     refused(stranger.post(URL, {"like": [shop["red"].identifier]}), 409, "not_described")
 
 
-def test_a_stranger_s_search_without_a_photo_is_forgotten_like_one_with(stranger, shop, settings):
+@pytest.mark.parametrize("asker", ["stranger", "search_key", "server"])
+def test_a_search_without_a_photo_that_is_no_person_s_is_forgotten_like_one_with(
+    asker, request, shop, settings
+):
     settings.QUERY_LIFETIME_DAYS = 3
+    client = request.getfixturevalue(asker)
     for asked in ({"text": "dress"}, {"segment": shop["red"].identifier}):
-        run = Run.objects.get(pk=search(stranger, **asked).json()["id"])
+        run = Run.objects.get(pk=search(client, **asked).json()["id"])
         assert timedelta(days=2) < run.expires_at - timezone.now() <= timedelta(days=3)
+
+
+def test_a_shop_s_server_has_its_searches_listed_until_they_are_forgotten(server, shop):
+    search(server, text="dress")
+    assert server.get(URL).json()["count"] == 1
+    Run.objects.update(expires_at=timezone.now())
+    assert server.get(URL).json()["count"] == 0
+
+
+def test_what_programs_searched_for_before_is_forgotten_as_well(server, shopper, shop):
+    for client in (server, shopper):
+        search(client, text="dress")
+    Run.objects.update(expires_at=None)
+    migration = import_module("similarity.migrations.0015_programs_searches_expire")
+    migration.expire(apps, None)
+    [run] = Run.objects.exclude(expires_at=None)
+    assert run.requested_by == server.user
 
 
 def test_a_person_s_search_without_a_photo_stays_in_their_history(shopper, shop):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+from uuid import UUID
 
 import pytest
 from axes.models import AccessAttempt
 from django.core.cache import cache, caches
 from django.test import Client
+from django.urls import URLPattern, get_resolver, reverse
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -106,7 +108,8 @@ def test_a_shop_s_key_searches_for_many(search_key):
     assert answers == [201] * 4 + [429]
 
 
-def test_the_search_page_counts_with_the_api(db):
+def test_the_search_page_counts_with_the_api(db, settings):
+    settings.THROTTLES = settings.THROTTLES | {"stranger": None}
     add_product("D-1", "red")
     browser = Client()
     assert browser.post("/", {"product": "D-1"}).status_code == 302
@@ -115,6 +118,43 @@ def test_the_search_page_counts_with_the_api(db):
     assert (response.status_code, response["Retry-After"].isdecimal()) == (429, True)
     assert "Try again in a minute" in response.text
     assert browser.get("/").status_code == 200
+
+
+def test_looking_at_pages_counts_with_the_api(stranger, db):
+    browser = Client()
+    assert [browser.get(path).status_code for path in ("/", "/support/")] == [200, 200]
+    response = browser.get("/support/")
+    assert (response.status_code, response["Retry-After"].isdecimal()) == (429, True)
+    assert "Try again in a minute" in response.text
+    refused_as_too_often(stranger.get(PRODUCTS))
+
+
+def test_no_page_is_left_out(db):
+    places = {"pk": UUID(int=1), "identifier": "x", "uidb64": "x", "token": "x"}
+    pages = [
+        reverse(pattern.name, kwargs={name: places[name] for name in pattern.pattern.converters})
+        for pattern in get_resolver().url_patterns
+        if isinstance(pattern, URLPattern) and not str(pattern.pattern).startswith("api/")
+    ]
+    browser = Client()
+    for _ in range(2):
+        browser.get("/")
+    assert len(pages) > 20
+    assert {page: browser.get(page).status_code for page in pages} == dict.fromkeys(pages, 429)
+
+
+def test_pages_that_search_count_as_searches(shopper, settings):
+    settings.THROTTLES = settings.THROTTLES | {"person": None}
+    segment = add_product("D-1", "red")
+    run = shopper.post(SEARCHES, {"product": "D-1"}).json()
+    page = f"/garments/{segment.identifier}/"
+    assert shopper.get(page).status_code == 200
+    for searching in (page, f"/searches/{run['id']}/outfit/"):
+        response = shopper.get(searching)
+        assert (response.status_code, response["Retry-After"].isdecimal()) == (429, True)
+        assert "Try again in a minute" in response.text
+    refused_as_too_often(shopper.post(SEARCHES, {"product": "D-1"}))
+    assert shopper.get("/", {"search": run["id"]}).status_code == 200
 
 
 def test_no_limit_is_no_limit(stranger, db, settings):

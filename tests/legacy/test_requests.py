@@ -49,9 +49,11 @@ def test_one_s_own_requests_are_listed_newest_first(shopper, other_shopper):
         assert request["age"] == pytest.approx(time.time() - request["timestamp"], abs=5)
 
 
-def test_nobody_sees_what_strangers_have_asked_for(stranger, shopper):
-    waiting(stranger)
-    for client in (stranger, shopper):
+def test_nobody_sees_what_strangers_have_asked_for(stranger, shopper, search_key):
+    """Nor what came by a key for searching, which a shop's page shows to everybody."""
+    for client in (stranger, search_key):
+        waiting(client)
+    for client in (stranger, shopper, search_key):
         refused(client.get("/request_status/recent"), 200, requests=[])
 
 

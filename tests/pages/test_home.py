@@ -141,6 +141,15 @@ def test_a_form_without_a_photo_is_refused(stranger, db):
     assert "Choose a photo first, or say in words" in response.text
 
 
+@pytest.mark.parametrize("name", ["example", "product", "segment", "text", "filters.brand"])
+def test_a_form_with_a_null_character_is_refused(stranger, db, name):
+    """Whatever the database: PostgreSQL would fail over it."""
+    response = send(stranger, **{name: "RED\0"})
+    assert response.status_code == 400
+    assert "malformed" in response.text
+    assert not Run.objects.exists()
+
+
 def test_a_link_to_a_picture_is_fetched_and_searched_with(stranger, three_colours, open_web):
     link = open_web.show("/p.png", photo("green", seed=5))
     assert names(send(stranger, text=f" {link} "))[0] == "green thing"

@@ -58,6 +58,12 @@ def test_a_mark_can_be_changed_and_taken_back(merchandiser, garments, search):
     assert said() == {}
 
 
+def test_a_mark_with_a_null_character_is_refused(merchandiser, garments, search):
+    for name in ("right", "set"):
+        assert mark(merchandiser, search, **{name: "RED\0"}).status_code == 400
+    assert said() == {}
+
+
 def test_the_same_photo_searched_again_is_the_same_query(merchandiser, garments, search):
     mark(merchandiser, search, right=garments["RED"].identifier)
     mark(merchandiser, searched(merchandiser), wrong=garments["PINK"].identifier)
