@@ -132,8 +132,16 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def claim(self, pk: int, lease: dt.timedelta) -> Delivery | None:
         """Take a delivery that is due, for one attempt; if its worker dies it is due again."""
         now = timezone.now()
-        taken = self.due().filter(pk=pk).update(attempts=F("attempts") + 1, due_at=now + lease)
+        taken = (
+            self.due()
+            .filter(pk=pk)
+            .update(attempts=F("attempts") + 1, taken_at=now, due_at=now + lease)
+        )
         return self.select_related("webhook").get(pk=pk) if taken else None
+
+    def under_way(self, lease: dt.timedelta) -> DeliveryQuerySet:
+        """Those that a worker is at."""
+        return self.filter(state=Delivery.State.PENDING, taken_at__gt=timezone.now() - lease)
 
     def attempted(self, delivery: Delivery) -> DeliveryQuerySet:
         """The delivery, if this attempt is still the latest."""
@@ -158,6 +166,9 @@ class Delivery(models.Model):
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
     attempts = models.PositiveSmallIntegerField(default=0)
     due_at = models.DateTimeField(default=timezone.now, help_text="Of the next attempt.")
+    taken_at = models.DateTimeField(
+        null=True, help_text="When the attempt began that a worker is at."
+    )
     status = models.PositiveSmallIntegerField(null=True, help_text="Of the last answer.")
     problem = models.CharField(max_length=300, blank=True, help_text="Of the last attempt.")
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
@@ -239,6 +250,12 @@ class ImportJobQuerySet(models.QuerySet["ImportJob"]):
     def waiting(self) -> ImportJobQuerySet:
         """Those with something to do that nobody is at, or whose worker has gone."""
         return self.filter(state__in=ImportJob.AT_WORK, due_at__lte=timezone.now())
+
+    def claimed(self) -> ImportJobQuerySet:
+        """Those that a worker is at."""
+        return self.filter(
+            state__in=ImportJob.AT_WORK, due_at__gt=timezone.now(), worker__isnull=False
+        )
 
     def claim(self, pk: uuid.UUID, lease: dt.timedelta) -> ImportJob | None:
         """Take a job for a while; none if it is not to be had."""

@@ -69,6 +69,11 @@ def enqueue(pk: int) -> None:
     transaction.on_commit(lambda: async_task("shop.tasks.deliver", pk), robust=True)
 
 
+def is_sending() -> bool:
+    """Whether a worker is at an attempt."""
+    return Delivery.objects.under_way(LEASE).exists()
+
+
 def deliver(pk: int) -> None:
     """Attempt a delivery that is due; nothing happens if it is not."""
     delivery = Delivery.objects.claim(pk, LEASE)
@@ -111,17 +116,25 @@ def _failed(delivery: Delivery, status: int | None, problem: str) -> None:
         _note(delivery, state=Delivery.State.FAILED, **told)
     else:
         pause = PAUSES[delivery.attempts - 1]
-        Delivery.objects.attempted(delivery).update(due_at=timezone.now() + pause, **told)
+        Delivery.objects.attempted(delivery).update(
+            due_at=timezone.now() + pause, taken_at=None, **told
+        )
 
 
 def _note(delivery: Delivery, **outcome: Any) -> None:
-    Delivery.objects.attempted(delivery).update(finished_at=timezone.now(), **outcome)
+    Delivery.objects.attempted(delivery).update(
+        finished_at=timezone.now(), taken_at=None, **outcome
+    )
 
 
 def send_again(delivery: Delivery) -> None:
     """Have a message sent once more, with its attempts counted from the start."""
     Delivery.objects.filter(pk=delivery.pk).update(
-        state=Delivery.State.PENDING, attempts=0, due_at=timezone.now(), finished_at=None
+        state=Delivery.State.PENDING,
+        attempts=0,
+        due_at=timezone.now(),
+        taken_at=None,
+        finished_at=None,
     )
     enqueue(delivery.pk)
 

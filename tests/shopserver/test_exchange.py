@@ -458,6 +458,17 @@ def test_two_workers_never_have_one_job(monkeypatch):
     assert done(job).position == 0
 
 
+def test_a_worker_at_an_import_is_not_taken_for_one_that_hangs():
+    similarity.start_upload(similarity.take_in(photo()))
+    job = looked_through(many(3))
+    exchange.take_in(job)
+    assert similarity.is_stalled(), "nobody is at anything"
+    assert ImportJob.objects.claim(job.pk, exchange.LEASE) is not None
+    assert not similarity.is_stalled()
+    ImportJob.objects.update(due_at=timezone.now())
+    assert similarity.is_stalled(), "it has told nothing for too long"
+
+
 def test_only_what_was_looked_through_is_taken_in():
     job = exchange.start(many(3), photos=False)
     with pytest.raises(exchange.CannotDo):

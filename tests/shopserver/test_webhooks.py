@@ -259,6 +259,25 @@ def test_an_attempt_whose_worker_has_died_is_made_by_another(hook, open_web, com
     assert (Delivery.objects.get().state, Delivery.objects.get().attempts) == ("delivered", 2)
 
 
+def test_a_worker_at_a_delivery_is_not_taken_for_one_that_hangs(hook, monkeypatch):
+    similarity.start_upload(similarity.take_in(RED))
+    webhooks.send_test(hook)
+    assert similarity.is_stalled(), "nobody is at anything"
+    seen = []
+
+    def answers_late(*_, **__) -> int:
+        seen.append(similarity.is_stalled())
+        pass_time(seconds=1)
+        Delivery.objects.update(taken_at=timezone.now() - webhooks.LEASE)
+        seen.append(similarity.is_stalled())
+        return 500
+
+    monkeypatch.setattr(webhooks, "post", answers_late)
+    send_all()
+    assert seen == [False, True]
+    assert similarity.is_stalled(), "it only waits to be sent again"
+
+
 def test_the_log_forgets_after_a_month(hook):
     webhooks.send_test(hook)
     Delivery.objects.update(created_at=timezone.now() - dt.timedelta(days=31))
