@@ -260,7 +260,8 @@ class ImportJobQuerySet(models.QuerySet["ImportJob"]):
     def claim(self, pk: uuid.UUID, lease: dt.timedelta) -> ImportJob | None:
         """Take a job for a while; none if it is not to be had."""
         worker, until = uuid.uuid4(), timezone.now() + lease
-        self.waiting().filter(pk=pk).update(worker=worker, due_at=until)
+        taken = self.waiting().filter(pk=pk)
+        taken.update(worker=worker, due_at=until, attempts=F("attempts") + 1)
         return self.filter(pk=pk, worker=worker).select_related("requested_by").first()
 
     def mine(self, job: ImportJob) -> ImportJobQuerySet:
@@ -271,7 +272,7 @@ class ImportJobQuerySet(models.QuerySet["ImportJob"]):
         """From the state that it was seen in to another; False if somebody was faster."""
         return bool(
             self.filter(pk=job.pk, state=job.state).update(
-                state=state, worker=None, due_at=timezone.now(), **changes
+                state=state, worker=None, attempts=0, due_at=timezone.now(), **changes
             )
         )
 
@@ -318,6 +319,9 @@ class ImportJob(models.Model):
     pictures = models.PositiveIntegerField(default=0, help_text="New ones.")
     differences = models.JSONField(default=list, help_text="The first of what would change.")
     worker = models.UUIDField(null=True)
+    attempts = models.PositiveSmallIntegerField(
+        default=0, help_text="How often it was taken since it got on last."
+    )
     due_at = models.DateTimeField(
         default=timezone.now, help_text="When a worker may take it, or take it over."
     )

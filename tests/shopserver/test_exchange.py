@@ -449,6 +449,67 @@ def test_a_worker_that_dies_leaves_its_job_to_the_next(
     assert done(job).state == "done"
 
 
+def dies(*_):
+    """As the queue's time limit ends a worker; one that lacks memory tells as little."""
+    raise SystemExit
+
+
+def lose_a_worker(job: ImportJob) -> None:
+    with pytest.raises(SystemExit):
+        exchange.work(job.pk)
+    ImportJob.objects.update(due_at=timezone.now())
+
+
+def test_a_job_that_kills_every_worker_fails_at_last(monkeypatch):
+    job = looked_through(many(60))
+    exchange.take_in(job)
+    put = exchange.services.put_product
+    monkeypatch.setattr(
+        exchange.services, "put_product", lambda *row: dies() if row[0] == "P-55" else put(*row)
+    )
+    for _ in range(exchange.MOST_ATTEMPTS):
+        lose_a_worker(job)
+    assert done(job).state == "failed"
+    assert job.finished_at is not None
+    assert "lost 3 times after row or photo 50" in job.problem
+    assert job.position == 50, "what came before is in"
+
+
+def test_a_book_that_kills_every_worker_while_it_is_read_fails_at_last(monkeypatch):
+    monkeypatch.setattr(sheets, "ROWS_AT_ONCE", 2)
+    text, job = sheets._text, long_book()
+    monkeypatch.setattr(sheets, "_text", lambda cell: dies() if cell == "P-5" else text(cell))
+    for _ in range(exchange.MOST_ATTEMPTS):
+        lose_a_worker(job)
+    assert done(job).state == "failed"
+
+
+def test_a_job_that_gets_on_may_lose_one_worker_after_another(monkeypatch):
+    monkeypatch.setattr(exchange, "BATCH", 1)
+    job = looked_through(many(9))
+    exchange.take_in(job)
+    report = exchange._report
+
+    def then_dies(*reported):
+        report(*reported)
+        dies()
+
+    monkeypatch.setattr(exchange, "_report", then_dies)
+    for _ in range(9):
+        lose_a_worker(job)
+    monkeypatch.undo()
+    assert (done(job).state, job.position) == ("done", 9)
+
+
+def test_a_job_that_is_stopped_and_gone_on_with_has_all_its_attempts():
+    job = looked_through(many(3))
+    exchange.take_in(job)
+    ImportJob.objects.update(attempts=exchange.MOST_ATTEMPTS)
+    exchange.cancel(job)
+    exchange.take_in(job)
+    assert done(job).state == "done"
+
+
 def test_two_workers_never_have_one_job(monkeypatch):
     job = looked_through(many(3))
     exchange.take_in(job)
