@@ -326,6 +326,21 @@ def test_pictures_that_are_not_there_or_not_taken_are_a_rows_problem(settings):
     assert not Product.objects.exists()
 
 
+def test_pictures_that_are_too_large_are_refused_one_by_one(settings):
+    settings.MAX_UPLOAD_BYTES = 50_000
+    small, large = photo("red"), bytes(50_001)
+    assert len(small) <= settings.MAX_UPLOAD_BYTES
+    rows = [
+        {"reference": "D-1", "name": "Dress", "images": "a.jpg"},
+        {"reference": "D-2", "name": "Dress", "images": "b.jpg"},
+    ]
+    job = taken_in(sheet(*rows), archive=zipped(**{"a.jpg": large, "b.jpg": small}))
+    assert counts(job) == {"created": 1, "refused": 1}
+    assert problems(job) == [(2, "The file has 50,001 bytes; at most 50,000 are taken.")]
+    job = taken_in(zipped(**{"D-2/a.jpg": large, "D-2/b.jpg": small}), photos=True)
+    assert counts(job) == {"unchanged": 1, "refused": 1}
+
+
 def test_addresses_are_left_to_the_worker_that_fetches(settings):
     settings.ALLOW_IMAGE_URLS = True
     url = "https://shop.example/a.jpg"
