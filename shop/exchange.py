@@ -280,7 +280,8 @@ def _prepare(job: ImportJob) -> bool:
             data = sheets.as_csv(cast(IO[bytes], file.file), lambda: _keep(job))
     except NoLongerOurs:
         return False
-    job.file.save(f"{job.pk}.csv", ContentFile(data), save=False)
+    # Of this worker alone: another may be at the same, since the job was stopped and begun anew.
+    job.file.save(f"{job.pk}-{job.worker}.csv", ContentFile(data), save=False)
     ours = bool(ImportJob.objects.mine(job).update(file=job.file.name, attempts=1))
     job.file.storage.delete(before if ours else job.file.name or "")
     return ours

@@ -464,6 +464,27 @@ def test_a_worker_that_dies_leaves_its_job_to_the_next(
     assert done(job).state == "done"
 
 
+def test_a_book_that_is_begun_anew_while_it_is_read_is_lost_by_neither_worker(monkeypatch):
+    job, as_csv = long_book(), sheets.as_csv
+
+    def overtaken(*given):
+        data = as_csv(*given)
+        monkeypatch.setattr(sheets, "as_csv", as_csv)
+        anew = ImportJob.objects.get(pk=job.pk)
+        exchange.cancel(anew)
+        exchange.check(anew, anew.columns)
+        assert done(anew).state == "checked"
+        return data
+
+    monkeypatch.setattr(sheets, "as_csv", overtaken)
+    exchange.work(job.pk)
+    job.refresh_from_db()
+    assert (job.state, job.total) == ("checked", 9)
+    assert stored_files() == [job.file.name]
+    exchange.take_in(job)
+    assert counts(done(job)) == {"created": 9}
+
+
 def dies(*_):
     """As the queue's time limit ends a worker; one that lacks memory tells as little."""
     raise SystemExit
