@@ -114,6 +114,9 @@ class Webhook(models.Model):
     secret = EncryptedField(max_length=255, clear=CLEAR, default=new_secret, editable=False)
     events = models.JSONField(default=all_events)
     is_active = models.BooleanField("active", default=True)
+    unreachable_since = models.DateTimeField(
+        null=True, editable=False, help_text="When an attempt first met nobody; then all did."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -135,7 +138,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         taken = (
             self.due()
             .filter(pk=pk)
-            .update(attempts=F("attempts") + 1, taken_at=now, due_at=now + lease)
+            .update(attempts=F("attempts") + 1, queued_at=None, taken_at=now, due_at=now + lease)
         )
         return self.select_related("webhook").get(pk=pk) if taken else None
 
@@ -166,6 +169,9 @@ class Delivery(models.Model):
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
     attempts = models.PositiveSmallIntegerField(default=0)
     due_at = models.DateTimeField(default=timezone.now, help_text="Of the next attempt.")
+    queued_at = models.DateTimeField(
+        null=True, help_text="When it was put into the queue for the next attempt."
+    )
     taken_at = models.DateTimeField(
         null=True, help_text="When the attempt began that a worker is at."
     )
