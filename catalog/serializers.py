@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.exceptions import ValidationError as ModelValidationError
-from django.db import models, transaction
+from django.db import IntegrityError, models, transaction
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -120,7 +120,19 @@ class ProductSerializer(serializers.ModelSerializer[Product]):
         read_only_fields = ("category_predicted",)
 
     def create(self, validated_data: dict[str, Any]) -> Product:
-        return self._save(validated_data.pop("reference"), validated_data)
+        reference = validated_data.pop("reference")
+        try:
+            return self._save(reference, {**validated_data, "adding": True})
+        except IntegrityError:
+            self._refuse_taken(reference)  # somebody was faster
+            raise
+
+    def _refuse_taken(self, reference: str) -> None:
+        """Raises the usual ValidationError for a reference that a product has by now."""
+        try:
+            self.fields["reference"].run_validation(reference)
+        except serializers.ValidationError as error:
+            raise serializers.ValidationError({"reference": error.detail}) from error
 
     def update(self, instance: Product, validated_data: dict[str, Any]) -> Product:
         if validated_data.pop("reference", instance.reference) != instance.reference:

@@ -280,6 +280,7 @@ def _segment(segment: Segment, image: OriginalImage, found: Found) -> Segment:
 def save_product(
     reference: str,
     *,
+    adding: bool = False,
     category: str | None = None,
     tags: Iterable[str] | None = None,
     sizes: Iterable[str] | None = None,
@@ -288,10 +289,12 @@ def save_product(
     """Add or change the product of that reference; what is not named stays as it is.
 
     Categories, tags and sizes are given by name and made when they are new. Raises Django's
-    ValidationError, by field, for values that do not fit, and changes nothing then.
+    ValidationError, by field, for values that do not fit, and changes nothing then. `adding` may
+    change none: it raises IntegrityError if there is one.
     """
     known = Product.objects.select_for_update().filter(reference=reference)  # two take turns
-    product = known.first() or Product(reference=reference)
+    product = None if adding else known.first()
+    product = product or Product(reference=reference)
     for name, value in details.items():
         setattr(product, name, value)
     if category is not None:

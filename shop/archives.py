@@ -1,7 +1,8 @@
 """ZIP files that people send. Nothing in one is believed, and nothing of it is written to a disk.
 
 Python's `zipfile` gives no more of a file than its entry says, and checks its sum; so what entries
-say is judged, before any of them is read.
+say is judged, before any of them is read. It may unpack more meanwhile than it gives, unless it is
+asked for so many bytes, and the packing is one that it can unpack in parts.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import IO, Self
 
+from similarity import intake
 from similarity.errors import Refused
 
 MOST_FILES = 10_000
@@ -27,6 +29,9 @@ LONGEST_NAME = 300
 ARCHIVES = {".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".jar"}
 LITTER = {"__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini"}
 """What systems leave in archives that people make."""
+
+PACKINGS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+"""The others are unpacked as a whole, however much comes out."""
 
 ENCRYPTED = 0x1
 END = struct.Struct("<4s4H2LH")
@@ -76,9 +81,12 @@ class Archive:
         return found[0] if len(found) == 1 else None
 
     def read(self, path: str) -> bytes:
-        """A file's bytes. Raises BadArchive if it is damaged."""
+        """A picture's bytes. Raises BadImage if it is too large, BadArchive if it is damaged."""
+        info = self._files[path]
+        intake.refuse_size(info.file_size)
         try:
-            return self._zip.read(self._files[path])
+            with self._zip.open(info) as file:
+                return file.read(info.file_size + 1)
         except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, ValueError) as error:
             raise BadArchive(f"{path} is damaged in the ZIP file.") from error
         except Exception as error:  # zlib's and lzma's own errors have no class in common
@@ -111,6 +119,8 @@ def _problem(info: zipfile.ZipInfo) -> str:
         "leads out of the archive.": path.is_absolute() or ".." in path.parts or strange,
         "is a link, or no plain file.": stat.S_IFMT(mode) not in {0, stat.S_IFREG},
         "is encrypted. Send it without a password.": info.flag_bits & ENCRYPTED,
+        "is packed in an unusual way. Use Deflate, as most programs do.": info.compress_type
+        not in PACKINGS,
         "is an archive itself. Unpack it first.": path.suffix.lower() in ARCHIVES,
         "would grow more than a hundredfold when it is unpacked.": info.file_size > SMALL
         and info.file_size > MOST_RATIO * max(1, info.compress_size),

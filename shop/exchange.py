@@ -52,6 +52,9 @@ LEASE = dt.timedelta(minutes=5)
 UNCLAIMED = dt.timedelta(seconds=30)
 """A job that waits for so long is put into the queue once more."""
 
+MOST_ATTEMPTS = 3
+"""Workers that may be lost at one place of a job, which memory or time do not suffice for."""
+
 SLICE_SECONDS = 20.0
 """A worker gives a job back after so long, for others to have their turn."""
 
@@ -222,6 +225,9 @@ def work(pk: uuid.UUID) -> None:
     job = ImportJob.objects.claim(pk, LEASE)
     if job is None:
         return
+    if job.attempts > MOST_ATTEMPTS:
+        _end(job, State.FAILED, problem=_lost(job))
+        return
     try:
         with audit.quietly():
             has_ended = _work(job)
@@ -231,8 +237,17 @@ def work(pk: uuid.UUID) -> None:
         logger.exception("The import %s failed", job.pk)
         _end(job, State.FAILED, problem="Something went wrong here. The server's log says what.")
     else:
-        if not has_ended and ImportJob.objects.mine(job).update(due_at=timezone.now()):
+        given_back = {"due_at": timezone.now(), "attempts": 0}
+        if not has_ended and ImportJob.objects.mine(job).update(**given_back):
             enqueue(job.pk)
+
+
+def _lost(job: ImportJob) -> str:
+    """What is told of a job that nobody has got on with."""
+    return (
+        f"Its worker was lost {MOST_ATTEMPTS} times after row or photo {job.position}: what comes "
+        "next takes too much memory or time. Make it smaller, or send the file in parts."
+    )
 
 
 def _work(job: ImportJob) -> bool:
@@ -265,8 +280,9 @@ def _prepare(job: ImportJob) -> bool:
             data = sheets.as_csv(cast(IO[bytes], file.file), lambda: _keep(job))
     except NoLongerOurs:
         return False
-    job.file.save(f"{job.pk}.csv", ContentFile(data), save=False)
-    ours = bool(ImportJob.objects.mine(job).update(file=job.file.name))
+    # Of this worker alone: another may be at the same, since the job was stopped and begun anew.
+    job.file.save(f"{job.pk}-{job.worker}.csv", ContentFile(data), save=False)
+    ours = bool(ImportJob.objects.mine(job).update(file=job.file.name, attempts=1))
     job.file.storage.delete(before if ours else job.file.name or "")
     return ours
 
@@ -286,6 +302,7 @@ def _report(job: ImportJob, looked_at: int, outcome: Outcome) -> bool:
             position=F("position") + looked_at,
             differences=shown,
             due_at=timezone.now() + LEASE,
+            attempts=1,  # this worker's, who goes on from here
             **counts,
         )
         if reported:

@@ -114,6 +114,9 @@ class Webhook(models.Model):
     secret = EncryptedField(max_length=255, clear=CLEAR, default=new_secret, editable=False)
     events = models.JSONField(default=all_events)
     is_active = models.BooleanField("active", default=True)
+    unreachable_since = models.DateTimeField(
+        null=True, editable=False, help_text="When an attempt first met nobody; then all did."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -132,8 +135,16 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def claim(self, pk: int, lease: dt.timedelta) -> Delivery | None:
         """Take a delivery that is due, for one attempt; if its worker dies it is due again."""
         now = timezone.now()
-        taken = self.due().filter(pk=pk).update(attempts=F("attempts") + 1, due_at=now + lease)
+        taken = (
+            self.due()
+            .filter(pk=pk)
+            .update(attempts=F("attempts") + 1, queued_at=None, taken_at=now, due_at=now + lease)
+        )
         return self.select_related("webhook").get(pk=pk) if taken else None
+
+    def under_way(self, lease: dt.timedelta) -> DeliveryQuerySet:
+        """Those that a worker is at."""
+        return self.filter(state=Delivery.State.PENDING, taken_at__gt=timezone.now() - lease)
 
     def attempted(self, delivery: Delivery) -> DeliveryQuerySet:
         """The delivery, if this attempt is still the latest."""
@@ -158,6 +169,12 @@ class Delivery(models.Model):
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
     attempts = models.PositiveSmallIntegerField(default=0)
     due_at = models.DateTimeField(default=timezone.now, help_text="Of the next attempt.")
+    queued_at = models.DateTimeField(
+        null=True, help_text="When it was put into the queue for the next attempt."
+    )
+    taken_at = models.DateTimeField(
+        null=True, help_text="When the attempt began that a worker is at."
+    )
     status = models.PositiveSmallIntegerField(null=True, help_text="Of the last answer.")
     problem = models.CharField(max_length=300, blank=True, help_text="Of the last attempt.")
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
@@ -240,10 +257,17 @@ class ImportJobQuerySet(models.QuerySet["ImportJob"]):
         """Those with something to do that nobody is at, or whose worker has gone."""
         return self.filter(state__in=ImportJob.AT_WORK, due_at__lte=timezone.now())
 
+    def claimed(self) -> ImportJobQuerySet:
+        """Those that a worker is at."""
+        return self.filter(
+            state__in=ImportJob.AT_WORK, due_at__gt=timezone.now(), worker__isnull=False
+        )
+
     def claim(self, pk: uuid.UUID, lease: dt.timedelta) -> ImportJob | None:
         """Take a job for a while; none if it is not to be had."""
         worker, until = uuid.uuid4(), timezone.now() + lease
-        self.waiting().filter(pk=pk).update(worker=worker, due_at=until)
+        taken = self.waiting().filter(pk=pk)
+        taken.update(worker=worker, due_at=until, attempts=F("attempts") + 1)
         return self.filter(pk=pk, worker=worker).select_related("requested_by").first()
 
     def mine(self, job: ImportJob) -> ImportJobQuerySet:
@@ -254,7 +278,7 @@ class ImportJobQuerySet(models.QuerySet["ImportJob"]):
         """From the state that it was seen in to another; False if somebody was faster."""
         return bool(
             self.filter(pk=job.pk, state=job.state).update(
-                state=state, worker=None, due_at=timezone.now(), **changes
+                state=state, worker=None, attempts=0, due_at=timezone.now(), **changes
             )
         )
 
@@ -301,6 +325,9 @@ class ImportJob(models.Model):
     pictures = models.PositiveIntegerField(default=0, help_text="New ones.")
     differences = models.JSONField(default=list, help_text="The first of what would change.")
     worker = models.UUIDField(null=True)
+    attempts = models.PositiveSmallIntegerField(
+        default=0, help_text="How often it was taken since it got on last."
+    )
     due_at = models.DateTimeField(
         default=timezone.now, help_text="When a worker may take it, or take it over."
     )

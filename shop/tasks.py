@@ -10,6 +10,7 @@ from accounts import idempotency
 from accounts import services as accounts
 from accounts.models import User
 from shop import events, exchange, services, webhooks
+from shop.models import ImportJob
 
 
 def deliver(pk: int) -> None:
@@ -40,6 +41,11 @@ def events_of(sender: Any, person: User, **_: Any) -> tuple[str, list[dict[str, 
 def imports_of(sender: Any, person: User, **_: Any) -> tuple[str, list[dict[str, Any]]]:
     """What a person has brought in, the same (a signal's receiver)."""
     return services.imports_of(person)
+
+
+def is_at_work(sender: Any, **_: Any) -> bool:
+    """Whether a worker is at an import from a file, or a delivery (a signal's receiver)."""
+    return ImportJob.objects.claimed().exists() or webhooks.is_sending()
 
 
 def sweep(sender: Any, **_: Any) -> None:

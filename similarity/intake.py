@@ -14,7 +14,7 @@ from catalog.services import Picture
 from similarity import backends
 from similarity.engine.errors import EngineError, Unacceptable
 from similarity.engine.fetch import ANY_PORT, WEB_PORTS, fetch, is_public
-from similarity.engine.images import encode_jpeg, read_image
+from similarity.engine.images import check_bytes, encode_jpeg, read_image
 from similarity.errors import UrlsOff
 
 
@@ -22,6 +22,11 @@ def take_in(data: bytes) -> Picture:
     """Let the bytes of a picture through the intake; raises BadImage. Touches no database."""
     image = read_image(data, backends.limits())
     return Picture(hashlib.sha256(data).hexdigest(), encode_jpeg(image), image.width, image.height)
+
+
+def refuse_size(size: int) -> None:
+    """Raises BadImage for the file of a picture that has more bytes than are taken."""
+    check_bytes(size, backends.limits())
 
 
 def told(error: EngineError) -> str:

@@ -11,6 +11,9 @@ imported = Signal()
 swept = Signal()
 """The worker looks after what was lost or has expired, every few seconds."""
 
+working = Signal()
+"""Whether workers are at anything besides runs is asked. A receiver answers with True or False."""
+
 exported = Signal()
 """Somebody takes away all that is kept about them. Gives `person`; a receiver answers with the name
 of a file and its rows."""

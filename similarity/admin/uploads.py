@@ -207,7 +207,9 @@ class ImageAdmin(Operated, CatalogImageAdmin):
 
     def save_model(self, request: HttpRequest, obj: OriginalImage, form: Any, change: bool) -> None:
         if change:
-            super().save_model(request, obj, form, change)
+            # What the form has not changed stays as it is, which a worker may be changing.
+            get_object_or_404(OriginalImage.objects.select_for_update(), pk=obj.pk)
+            obj.save(update_fields=form.changed_data)
         else:
             obj.pk = add_picture(request, form.cleaned_data["picture"], obj.product)
             obj.refresh_from_db()

@@ -22,7 +22,7 @@ from accounts.models import User
 from similarity import pipeline, prototypes
 from similarity.errors import AlreadyEnded, IdTaken, NotRepeatable
 from similarity.models import Pause, Query, Run
-from similarity.signals import swept
+from similarity.signals import swept, working
 
 FORGOTTEN_AFTER = dt.timedelta(hours=1)
 """A search that its asker wants no history of is there for so long, to be looked at and refined."""
@@ -194,12 +194,13 @@ def go_on(pk: uuid.UUID) -> None:
 
 
 def is_stalled() -> bool:
-    """Whether runs wait while no worker has reported of any for a while."""
+    """Whether runs wait while no worker has reported of any for a while, nor is at other work."""
     return (
         Run.objects.filter(state=Run.State.PENDING).may_go_on().exists()
         and not Run.objects.filter(
             state=Run.State.RUNNING, heartbeat__gt=timezone.now() - UNCLAIMED
         ).exists()
+        and not any(is_so for _, is_so in working.send(sender=Run))
     )
 
 

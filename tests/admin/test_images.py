@@ -6,6 +6,7 @@ from django.test.utils import CaptureQueriesContext
 
 from catalog.models import OriginalImage, Product, Segment
 from similarity import backends, pipeline, services
+from similarity.admin.uploads import ImageAdmin
 from similarity.models import Embedding, Run
 from tests.admin import act, send, told
 from tests.pictures import as_file, photo
@@ -99,6 +100,37 @@ def test_a_picture_can_be_moved_to_another_product_and_its_file_not_changed(merc
     moved = OriginalImage.objects.get(pk=image.pk)
     assert (moved.product, moved.position) == (other, 3)
     assert (moved.sha256, moved.identifier) == (image.sha256, image.identifier)
+
+
+def meanwhile(monkeypatch, act):
+    """Have that done between the reading of an image for its form and its writing."""
+    save = ImageAdmin.save_model
+
+    def late(*given):
+        act()
+        save(*given)
+
+    monkeypatch.setattr(ImageAdmin, "save_model", late)
+
+
+FORM = {"position": 3, "segments-TOTAL_FORMS": 0, "segments-INITIAL_FORMS": 0}
+
+
+def test_what_a_worker_writes_while_a_form_is_saved_stays(merchandiser, image, monkeypatch):
+    row = OriginalImage.objects.filter(pk=image.pk)
+    row.update(status="pending", problem="")
+    meanwhile(monkeypatch, lambda: row.update(status="ready", problem="Noted."))
+    form = FORM | {"product": image.product.pk}
+    assert send(merchandiser, page_of(image), form).status_code == 302
+    assert row.values_list("status", "problem", "position").get() == ("ready", "Noted.", 3)
+
+
+def test_a_picture_that_is_deleted_while_its_form_is_saved_is_not_found(
+    merchandiser, image, monkeypatch
+):
+    meanwhile(monkeypatch, OriginalImage.objects.all().delete)
+    form = FORM | {"product": image.product.pk}
+    assert send(merchandiser, page_of(image), form).status_code == 404
 
 
 def test_a_garment_can_be_looked_at_and_leads_to_the_site(merchandiser, image):

@@ -4,9 +4,10 @@ import threading
 from contextlib import suppress
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
 
+from catalog import serializers
 from catalog.models import Category, OriginalImage, Product
 from catalog.services import save_product
 from tests.api import queries_of, references, refused, stored_files, traces
@@ -185,6 +186,29 @@ def test_a_reference_cannot_be_changed(merchandiser, pair):
 
 def test_a_reference_is_given_once(merchandiser, pair):
     problem = refused(merchandiser.post(URL, {"reference": "ONE", "name": "x"}), 400, "invalid")
+    assert set(problem["errors"]) == {"reference"}
+
+
+def test_of_two_who_give_a_reference_at_once_one_is_refused_as_ever(merchandiser, db, monkeypatch):
+    def beaten(reference, **details):
+        save_product(reference, name="Theirs")
+        return save_product(reference, **details)
+
+    monkeypatch.setattr(serializers, "save_product", beaten)
+    raced = refused(merchandiser.post(URL, {"reference": "ONE", "name": "Ours"}), 400, "invalid")
+    monkeypatch.undo()
+    late = refused(merchandiser.post(URL, {"reference": "ONE", "name": "Ours"}), 400, "invalid")
+    assert raced["errors"] == late["errors"]
+    assert Product.objects.get().name == "Theirs"
+
+
+def test_of_two_who_insert_a_reference_at_once_one_is_refused(merchandiser, db, monkeypatch):
+    def beaten(reference, **_):
+        save_product(reference, name="Theirs")
+        raise IntegrityError("Duplicate entry 'ONE'")
+
+    monkeypatch.setattr(serializers, "save_product", beaten)
+    problem = refused(merchandiser.post(URL, {"reference": "ONE", "name": "Ours"}), 400, "invalid")
     assert set(problem["errors"]) == {"reference"}
 
 

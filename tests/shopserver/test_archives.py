@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import random
 import stat
 import struct
+import tracemalloc
 import zipfile
 
 import pytest
 
 from shop import archives
 from shop.archives import Archive, BadArchive
+from similarity.engine.errors import BadImage
 
 
 def zipped(*files: tuple[str | zipfile.ZipInfo, bytes], method=zipfile.ZIP_STORED) -> io.BytesIO:
@@ -88,6 +91,47 @@ def test_an_archive_in_an_archive_is_refused(name):
 def test_what_would_grow_too_much_is_refused():
     bomb = zipped(("a.jpg", bytes(5 * 2**20)), method=zipfile.ZIP_DEFLATED)
     assert "grow more than a hundredfold" in refusal(bomb)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_packing_that_cannot_be_unpacked_in_parts_is_refused(method):
+    assert "packed in an unusual way" in refusal(zipped(("a.jpg", b"x"), method=method))
+
+
+def unpacked(archive: Archive, path: str) -> tuple[object, int]:
+    """What reading a file gives or raises, and how many bytes it takes at most."""
+    tracemalloc.start()
+    try:
+        outcome: object = archive.read(path)
+    except (BadArchive, BadImage) as error:
+        outcome = error
+    finally:
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    return outcome, most
+
+
+def test_a_picture_that_is_too_large_is_not_unpacked(settings):
+    settings.MAX_UPLOAD_BYTES = 2**20
+    noise = random.Random(1).randbytes(2**19)
+    file = zipped(("a.jpg", 8 * noise), ("b.jpg", noise), method=zipfile.ZIP_DEFLATED)
+    with Archive(file) as archive:
+        refused, most = unpacked(archive, "a.jpg")
+        assert isinstance(refused, BadImage)
+        assert "at most 1,048,576 are taken" in str(refused)
+        assert most < 2**18
+        assert archive.read("b.jpg") == noise
+
+
+def test_a_file_that_says_less_than_it_holds_is_not_unpacked_as_a_whole():
+    file = zipped(("a.jpg", bytes(2**24)), method=zipfile.ZIP_DEFLATED)
+    data = bytearray(file.getvalue())
+    place = data.index(b"PK\1\2")
+    data[place + 24 : place + 28] = struct.pack("<L", 10)
+    with Archive(io.BytesIO(bytes(data))) as archive:
+        refused, most = unpacked(archive, "a.jpg")
+    assert isinstance(refused, BadArchive)
+    assert most < 2**20
 
 
 def test_so_are_too_many_files_and_too_many_bytes(monkeypatch):

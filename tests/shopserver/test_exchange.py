@@ -326,6 +326,21 @@ def test_pictures_that_are_not_there_or_not_taken_are_a_rows_problem(settings):
     assert not Product.objects.exists()
 
 
+def test_pictures_that_are_too_large_are_refused_one_by_one(settings):
+    settings.MAX_UPLOAD_BYTES = 50_000
+    small, large = photo("red"), bytes(50_001)
+    assert len(small) <= settings.MAX_UPLOAD_BYTES
+    rows = [
+        {"reference": "D-1", "name": "Dress", "images": "a.jpg"},
+        {"reference": "D-2", "name": "Dress", "images": "b.jpg"},
+    ]
+    job = taken_in(sheet(*rows), archive=zipped(**{"a.jpg": large, "b.jpg": small}))
+    assert counts(job) == {"created": 1, "refused": 1}
+    assert problems(job) == [(2, "The file has 50,001 bytes; at most 50,000 are taken.")]
+    job = taken_in(zipped(**{"D-2/a.jpg": large, "D-2/b.jpg": small}), photos=True)
+    assert counts(job) == {"unchanged": 1, "refused": 1}
+
+
 def test_addresses_are_left_to_the_worker_that_fetches(settings):
     settings.ALLOW_IMAGE_URLS = True
     url = "https://shop.example/a.jpg"
@@ -449,6 +464,88 @@ def test_a_worker_that_dies_leaves_its_job_to_the_next(
     assert done(job).state == "done"
 
 
+def test_a_book_that_is_begun_anew_while_it_is_read_is_lost_by_neither_worker(monkeypatch):
+    job, as_csv = long_book(), sheets.as_csv
+
+    def overtaken(*given):
+        data = as_csv(*given)
+        monkeypatch.setattr(sheets, "as_csv", as_csv)
+        anew = ImportJob.objects.get(pk=job.pk)
+        exchange.cancel(anew)
+        exchange.check(anew, anew.columns)
+        assert done(anew).state == "checked"
+        return data
+
+    monkeypatch.setattr(sheets, "as_csv", overtaken)
+    exchange.work(job.pk)
+    job.refresh_from_db()
+    assert (job.state, job.total) == ("checked", 9)
+    assert stored_files() == [job.file.name]
+    exchange.take_in(job)
+    assert counts(done(job)) == {"created": 9}
+
+
+def dies(*_):
+    """As the queue's time limit ends a worker; one that lacks memory tells as little."""
+    raise SystemExit
+
+
+def lose_a_worker(job: ImportJob) -> None:
+    with pytest.raises(SystemExit):
+        exchange.work(job.pk)
+    ImportJob.objects.update(due_at=timezone.now())
+
+
+def test_a_job_that_kills_every_worker_fails_at_last(monkeypatch):
+    job = looked_through(many(60))
+    exchange.take_in(job)
+    put = exchange.services.put_product
+    monkeypatch.setattr(
+        exchange.services, "put_product", lambda *row: dies() if row[0] == "P-55" else put(*row)
+    )
+    for _ in range(exchange.MOST_ATTEMPTS):
+        lose_a_worker(job)
+    assert done(job).state == "failed"
+    assert job.finished_at is not None
+    assert "lost 3 times after row or photo 50" in job.problem
+    assert job.position == 50, "what came before is in"
+
+
+def test_a_book_that_kills_every_worker_while_it_is_read_fails_at_last(monkeypatch):
+    monkeypatch.setattr(sheets, "ROWS_AT_ONCE", 2)
+    text, job = sheets._text, long_book()
+    monkeypatch.setattr(sheets, "_text", lambda cell: dies() if cell == "P-5" else text(cell))
+    for _ in range(exchange.MOST_ATTEMPTS):
+        lose_a_worker(job)
+    assert done(job).state == "failed"
+
+
+def test_a_job_that_gets_on_may_lose_one_worker_after_another(monkeypatch):
+    monkeypatch.setattr(exchange, "BATCH", 1)
+    job = looked_through(many(9))
+    exchange.take_in(job)
+    report = exchange._report
+
+    def then_dies(*reported):
+        report(*reported)
+        dies()
+
+    monkeypatch.setattr(exchange, "_report", then_dies)
+    for _ in range(9):
+        lose_a_worker(job)
+    monkeypatch.undo()
+    assert (done(job).state, job.position) == ("done", 9)
+
+
+def test_a_job_that_is_stopped_and_gone_on_with_has_all_its_attempts():
+    job = looked_through(many(3))
+    exchange.take_in(job)
+    ImportJob.objects.update(attempts=exchange.MOST_ATTEMPTS)
+    exchange.cancel(job)
+    exchange.take_in(job)
+    assert done(job).state == "done"
+
+
 def test_two_workers_never_have_one_job(monkeypatch):
     job = looked_through(many(3))
     exchange.take_in(job)
@@ -456,6 +553,17 @@ def test_two_workers_never_have_one_job(monkeypatch):
     assert claimed is not None
     assert ImportJob.objects.claim(job.pk, exchange.LEASE) is None
     assert done(job).position == 0
+
+
+def test_a_worker_at_an_import_is_not_taken_for_one_that_hangs():
+    similarity.start_upload(similarity.take_in(photo()))
+    job = looked_through(many(3))
+    exchange.take_in(job)
+    assert similarity.is_stalled(), "nobody is at anything"
+    assert ImportJob.objects.claim(job.pk, exchange.LEASE) is not None
+    assert not similarity.is_stalled()
+    ImportJob.objects.update(due_at=timezone.now())
+    assert similarity.is_stalled(), "it has told nothing for too long"
 
 
 def test_only_what_was_looked_through_is_taken_in():

@@ -17,6 +17,7 @@ from standardwebhooks.webhooks import WebhookVerificationError
 from shop import services, tasks, webhooks
 from shop.models import Delivery, Event, Import, Webhook
 from similarity import services as similarity
+from similarity.engine.errors import FetchRefused
 from similarity.models import Run
 from similarity.tasks import execute_run
 from tests.api.test_put_products import BLUE, GREEN, RED, work
@@ -257,6 +258,133 @@ def test_an_attempt_whose_worker_has_died_is_made_by_another(hook, open_web, com
     broker.purge_queue()
     send_all()
     assert (Delivery.objects.get().state, Delivery.objects.get().attempts) == ("delivered", 2)
+
+
+def put_into_queue(commits) -> int:
+    """How many messages a sweep puts there."""
+    before = get_broker().queue_size()
+    with commits():
+        webhooks.sweep()
+    return get_broker().queue_size() - before
+
+
+@pytest.fixture
+def empty_queue():
+    get_broker().purge_queue()
+    yield
+    get_broker().purge_queue()
+
+
+def test_what_waits_in_the_queue_is_not_put_there_again(hook, commits, empty_queue):
+    with commits():
+        webhooks.send_test(hook)
+    assert get_broker().queue_size() == 1
+    long_ago = timezone.now() - 2 * webhooks.UNCLAIMED
+    Delivery.objects.update(due_at=long_ago, queued_at=long_ago)
+    assert put_into_queue(commits) == 0
+    get_broker().purge_queue()
+    assert put_into_queue(commits) == 1, "its message was lost"
+    get_broker().purge_queue()
+    assert put_into_queue(commits) == 0, "it has only just been put there"
+
+
+def test_what_is_to_be_sent_again_is_put_into_the_queue_once(hook, open_web, commits, empty_queue):
+    open_web.statuses = [500]
+    webhooks.send_test(hook)
+    send_all()
+    assert put_into_queue(commits) == 0, "not before its time"
+    pass_time(seconds=1)
+    assert [put_into_queue(commits), put_into_queue(commits)] == [1, 0]
+
+
+@pytest.fixture
+def dead(hook, monkeypatch):
+    """An endpoint that swallows what it is sent; gives the addresses of all attempts."""
+    attempts = []
+
+    def swallows(url, *_, **__):
+        attempts.append(url)
+        raise FetchRefused("fetch_timed_out", "It did not answer.")
+
+    monkeypatch.setattr(webhooks, "post", swallows)
+    return attempts
+
+
+def test_an_endpoint_that_swallows_messages_costs_one_attempt_for_all(hook, dead):
+    other = Webhook.objects.create(name="Other", url="https://other.example")
+    for _ in range(3):
+        webhooks.send_test(hook)
+    send_all()
+    assert dead == [hook.url]
+    first, *rest = hook.deliveries.order_by("due_at")
+    assert {delivery.attempts for delivery in (first, *rest)} == {1}
+    assert {delivery.problem for delivery in (first, *rest)} == {"It did not answer."}
+    ahead = rest[0].due_at - first.due_at
+    assert dt.timedelta(0) <= ahead - webhooks.LEASE < dt.timedelta(seconds=5)
+    webhooks.send_test(other)
+    send_all()
+    assert dead == [hook.url, other.url], "others are sent to as ever"
+
+
+def test_all_are_given_up_after_as_many_attempts_as_one(hook, dead):
+    for _ in range(3):
+        webhooks.send_test(hook)
+    for _ in range(webhooks.MOST_ATTEMPTS + 2):
+        Delivery.objects.update(due_at=timezone.now())
+        send_all()
+    assert set(Delivery.objects.values_list("state", "attempts")) == {
+        ("failed", webhooks.MOST_ATTEMPTS)
+    }
+    assert len(dead) == webhooks.MOST_ATTEMPTS
+
+
+def test_a_dead_endpoint_holds_one_worker_at_a_time(hook, dead, commits, empty_queue):
+    webhooks.send_test(hook)
+    send_all()
+    webhooks.send_test(hook)
+    new = Delivery.objects.get(attempts=0)
+    pass_time(seconds=1)
+    assert Delivery.objects.claim(Delivery.objects.get(attempts=1).pk, webhooks.LEASE)
+    webhooks.deliver(new.pk)
+    new.refresh_from_db()
+    assert (new.attempts, len(dead)) == (0, 1)
+    assert put_into_queue(commits) == 1, "its turn comes"
+    Delivery.objects.exclude(pk=new.pk).update(taken_at=None)
+    webhooks.deliver(new.pk)
+    assert len(dead) == 2
+
+
+def test_an_endpoint_that_is_there_again_is_sent_to_by_all_workers(hook, open_web):
+    Webhook.objects.update(unreachable_since=timezone.now())
+    webhooks.send_test(hook)
+    send_all()
+    hook.refresh_from_db()
+    assert (hook.unreachable_since, len(messages(open_web))) == (None, 1)
+    for _ in range(2):
+        webhooks.send_test(hook)
+    one, other = Delivery.objects.filter(attempts=0)
+    assert Delivery.objects.claim(one.pk, webhooks.LEASE)
+    webhooks.deliver(other.pk)
+    assert len(messages(open_web)) == 2
+
+
+def test_a_worker_at_a_delivery_is_not_taken_for_one_that_hangs(hook, monkeypatch):
+    similarity.start_upload(similarity.take_in(RED))
+    webhooks.send_test(hook)
+    assert similarity.is_stalled(), "nobody is at anything"
+    seen = []
+
+    def answers_late(*_, **__) -> int:
+        seen.append(similarity.is_stalled())
+        pass_time(seconds=1)
+        Delivery.objects.update(taken_at=timezone.now() - webhooks.LEASE)
+        seen.append(similarity.is_stalled())
+        return 500
+
+    monkeypatch.setattr(webhooks, "post", answers_late)
+    send_all()
+    assert seen == [False, True]
+    assert similarity.is_stalled(), "it only waits to be sent again"
 
 
 def test_the_log_forgets_after_a_month(hook):

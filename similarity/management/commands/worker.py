@@ -51,8 +51,8 @@ class Command(BaseCommand):
             metavar="SECONDS",
             default=PATIENCE_SECONDS,
             help=(
-                "a cluster that leaves runs waiting for so long, and works on none, hangs and is "
-                f"started anew (default {PATIENCE_SECONDS:g})"
+                "a cluster that leaves runs waiting for so long, and works on nothing, hangs and "
+                f"is started anew (default {PATIENCE_SECONDS:g})"
             ),
         )
 
