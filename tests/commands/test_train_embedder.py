@@ -85,11 +85,14 @@ def test_a_checkpoint_of_another_training_is_refused(training_photos, output, ot
         train(output, data=training_photos, resume=True, **other)
 
 
-def test_a_damaged_checkpoint_is_refused_and_the_weights_stay(training_photos, output):
+@pytest.mark.parametrize(
+    "spoilt", [lambda data: data[:2000], lambda data: b"\x80\x02garbage", lambda data: b""]
+)
+def test_a_damaged_checkpoint_is_refused_and_the_weights_stay(training_photos, output, spoilt):
     train(output, data=training_photos, epochs=1)
     before = output.read_bytes()
     checkpoint = output.with_suffix(".checkpoint")
-    checkpoint.write_bytes(checkpoint.read_bytes()[:2000])
+    checkpoint.write_bytes(spoilt(checkpoint.read_bytes()))
     with pytest.raises(CommandError, match="does not fit this training"):
         train(output, data=training_photos, resume=True)
     assert output.read_bytes() == before

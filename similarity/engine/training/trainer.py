@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, Literal, Protocol
 
 import torch
@@ -28,9 +27,6 @@ WEIGHT_DECAY = 0.05
 WARM_UP = 150  # steps
 LONGEST_GRADIENT = 5.0
 AVERAGING = 0.998
-
-DAMAGED = (OSError, RuntimeError, LookupError, ValueError, TypeError, EOFError, UnpicklingError)
-"""What torch raises for a checkpoint that is none, or another network's."""
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
@@ -128,7 +124,9 @@ class Trainer:
             self.optimizer.load_state_dict(state["optimizer"])
             self.step, self.seconds = int(state["step"]), float(state["seconds"])
             self.history = list(state["history"])
-        except DAMAGED as error:
+        except (MemoryError, WrongWeights):
+            raise
+        except Exception as error:  # what a damaged file raises is the reader's secret
             raise WrongWeights(f"{self.checkpoint} does not fit this training: {error}") from error
 
     def _must_be_of_this(self, about: Mapping[str, object]) -> None:
