@@ -1,17 +1,15 @@
 """The shop in figures, for whoever looks after it.
 
-Some of them take a look at all rows. Those are remembered for a while, per process or in the
-cache that all share, so that a page that is open all day costs no more than one look a minute.
+Some of them take a look at all rows. Those are remembered for a while (`remembering`), so that a
+page that is open all day costs no more than one look a minute.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any
 
-from django.core.cache import cache
 from django.db.models import Count, Min
 from django.utils import timezone
 
@@ -20,11 +18,7 @@ from similarity import indexing, serving
 from similarity.engine.errors import EngineError
 from similarity.indexing import IndexStatus
 from similarity.models import Hit, IndexBuild, Pause, Run, SearchDay
-
-Figure = TypeVar("Figure")
-
-MINUTE = 60
-"""Seconds for which sizes are remembered: 100,000 rows are counted in some 10 ms, millions not."""
+from similarity.remembering import MINUTE, remembered
 
 FIVE_MINUTES = 300
 
@@ -32,10 +26,6 @@ DAYS = 30
 
 RECENT = dt.timedelta(minutes=10)
 """The queue's pace is that of so long."""
-
-
-def _remembered(name: str, seconds: int, look: Callable[[], Figure]) -> Figure:
-    return cast(Figure, cache.get_or_set(f"figures-{name}", look, seconds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +38,8 @@ class Size:
 
 
 def catalogue_size() -> Size:
-    return _remembered(
-        "size",
+    return remembered(
+        "figures-size",
         MINUTE,
         lambda: Size(
             Product.objects.order_by().count(),
@@ -99,7 +89,7 @@ class Freshness:
 def freshness() -> Freshness:
     try:
         embedder = serving.serving_embedder()
-        status = _remembered("index", MINUTE // 4, lambda: indexing.status(embedder))
+        status = remembered("figures-index", MINUTE // 4, lambda: indexing.status(embedder))
     except EngineError as error:
         return Freshness(None, str(error), None)
     builds = IndexBuild.objects.filter(embedder=embedder, name=status.serving or "-")
@@ -150,7 +140,7 @@ def most_looked_up(most: int = 8) -> list[LookedUp]:
             .order_by("-number", "segment")[: 5 * most]
         )
 
-    counted = _remembered("looked-up", FIVE_MINUTES, look)
+    counted = remembered("figures-looked-up", FIVE_MINUTES, look)
     segments = Segment.objects.select_related("image__product").in_bulk([pk for pk, _ in counted])
     shown: dict[tuple[str, int], LookedUp] = {}
     for pk, number in counted:
@@ -201,7 +191,7 @@ def queue() -> Queue:
         running=states.get(Run.State.RUNNING, {}).get("number", 0),
         failed=states.get(Run.State.FAILED, {}).get("number", 0),
         oldest=waiting.get("oldest"),
-        per_minute=_remembered("pace", MINUTE // 6, _pace),
+        per_minute=remembered("figures-pace", MINUTE // 6, _pace),
         pause=Pause.objects.filter(ended_at=None).select_related("started_by").first(),
     )
 

@@ -9,10 +9,19 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from django.core.files.storage import default_storage
+from django.db.models import QuerySet
 
 from catalog.models import OriginalImage, Segment
 from similarity.engine.contracts import Box
 from similarity.engine.datasets import Garment, Photo
+
+
+def garments() -> QuerySet[Segment]:
+    """Those of the described pictures of products, with their products and categories."""
+    of_products = Segment.objects.filter(
+        image__status=OriginalImage.Status.READY, image__product__isnull=False
+    ).exclude(detector=Segment.NOTHING_FOUND)
+    return of_products.select_related("image__product__category")
 
 
 def catalogue_photos() -> list[Photo]:
@@ -23,14 +32,7 @@ def catalogue_photos() -> list[Photo]:
     one product are one group.
     Pictures in which no garment was found are left out: they may show a label, or a table of sizes.
     """
-    segments = (
-        Segment.objects.filter(
-            image__status=OriginalImage.Status.READY, image__product__isnull=False
-        )
-        .exclude(detector=Segment.NOTHING_FOUND)
-        .select_related("image__product__category")
-        .order_by("image_id", "number")
-    )
+    segments = garments().order_by("image_id", "number")
     return [
         Photo(
             Path(str(image.file.name)),

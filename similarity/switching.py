@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
 from django.conf import settings
-from django.core.cache import cache
 from django.db import transaction
 
 from accounts.models import User
@@ -32,6 +31,7 @@ from similarity.errors import (
 from similarity.golden import Figures
 from similarity.indexing import IndexStatus
 from similarity.models import Embedder, Embedding, GoldenSet, Run, Switch
+from similarity.remembering import MINUTE, remembered
 from similarity.services import cancel, enqueue
 
 NEAREST = 10
@@ -44,11 +44,6 @@ GALLERY = 20_000
 """Garments among which a product's other pictures are looked for: 40 MB at 512 numbers each."""
 
 DROPPED_TOGETHER = 5000
-
-MINUTE = 60
-"""Seconds for which counts are remembered, per process or in the cache that all share."""
-
-Counted = TypeVar("Counted")
 
 
 # --- Filling --------------------------------------------------------------------------------
@@ -364,7 +359,7 @@ def embedders() -> list[EmbedderState]:
     Anybody may ask for them, and counting takes a look at all rows: counts are remembered.
     """
     active = serving.serving_name()
-    total = _remembered("garments", MINUTE, Segment.objects.count)
+    total = remembered("models-garments", MINUTE, Segment.objects.count)
     rows = list(Embedder.objects.order_by("pk"))
     states = [_state(row, active, total) for row in rows]
     known = {(row.name, row.fingerprint) for row in rows}
@@ -378,7 +373,7 @@ def embedders() -> list[EmbedderState]:
 def _state(row: Embedder, active: str, total: int) -> EmbedderState:
     backend = _backend(row.name)
     is_installed = _fingerprint(backend) == row.fingerprint
-    described = _remembered(f"described-{row.pk}", MINUTE, lambda: serving.described(row))
+    described = remembered(f"models-described-{row.pk}", MINUTE, lambda: serving.described(row))
     is_active = is_installed and row.name == active
     return EmbedderState(
         name=row.name,
@@ -397,11 +392,7 @@ def _state(row: Embedder, active: str, total: int) -> EmbedderState:
 
 
 def _index_of(row: Embedder) -> IndexStatus:
-    return _remembered(f"index-{row.pk}", MINUTE // 4, lambda: indexing.status(row))
-
-
-def _remembered(name: str, seconds: int, look: Callable[[], Counted]) -> Counted:
-    return cast(Counted, cache.get_or_set(f"models-{name}", look, seconds))
+    return remembered(f"models-index-{row.pk}", MINUTE // 4, lambda: indexing.status(row))
 
 
 def _unused(name: str, fingerprint: str | None, active: str, total: int) -> EmbedderState:

@@ -133,17 +133,18 @@ def crop(photo: Photo, garment: Garment) -> Image.Image:
 
 def cropped(image: Image.Image, photo: Photo, garment: Garment) -> Image.Image:
     """The same of a photo that has been opened."""
-    if garment.box is None:
-        return image
-    return image.crop(box_in(image, photo, garment).pixels())
+    box = box_in(image, photo, garment)
+    return image if box is None else image.crop(box.pixels())
 
 
-def box_in(image: Image.Image, photo: Photo, garment: Garment) -> Box:
-    """The part of a garment's box that lies in its photo, or the whole photo where it has none.
+def box_in(image: Image.Image, photo: Photo, garment: Garment) -> Box | None:
+    """The part of a garment's box that lies in its photo; None where it has no box.
 
     Raises BadDataset if it has no such part.
     """
-    box = (garment.box or Box.whole(image)).clamped(image.width, image.height)
+    if garment.box is None:
+        return None
+    box = garment.box.clamped(image.width, image.height)
     if not box.area:
         raise BadDataset(
             f"The {garment.label} of {photo.path} lies outside the photo, "

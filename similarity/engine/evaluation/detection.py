@@ -143,11 +143,8 @@ def curve(boxes: Sequence[Sequence[Box]], found: Found, threshold: float) -> Cur
 
 def right(boxes: Sequence[Sequence[Box]], found: Found, threshold: float) -> int:
     """How many detections find one of their photo's boxes, labels left out."""
-    return sum(
-        match is not None
-        for there, photo in zip(boxes, found, strict=True)
-        for match in matches(_overlaps(there, photo), [one.score for one in photo], threshold)
-    )
+    overlaps = [_overlaps(*pair) for pair in zip(boxes, found, strict=True)]
+    return sum(_right(overlaps, found, threshold))
 
 
 def matches(overlaps: Floats, scores: Sequence[float], threshold: float) -> list[int | None]:
@@ -209,16 +206,18 @@ def _overlaps(boxes: Sequence[Box], found: Sequence[Detection]) -> Floats:
     return np.array(rows, dtype=np.float64).reshape(len(found), len(boxes))
 
 
+def _right(overlaps: Sequence[Floats], found: Found, threshold: float) -> list[bool]:
+    """Whether each detection, photo by photo, finds a box."""
+    return [
+        match is not None
+        for ious, photo in zip(overlaps, found, strict=True)
+        for match in matches(ious, [detection.score for detection in photo], threshold)
+    ]
+
+
 def _curve(overlaps: Sequence[Floats], found: Found, count: int, threshold: float) -> Curve:
     scores = np.array([detection.score for photo in found for detection in photo])
-    right = np.array(
-        [
-            match is not None
-            for ious, photo in zip(overlaps, found, strict=True)
-            for match in matches(ious, [detection.score for detection in photo], threshold)
-        ],
-        dtype=bool,
-    )
+    right = np.array(_right(overlaps, found, threshold), dtype=bool)
     if not count or not len(scores):
         return Curve((), (), 0.0)
     order = np.argsort(-scores, kind="stable")

@@ -110,9 +110,9 @@ def _packed_layer(layer: Any) -> PackedConvolution:
 class PackedConvolution(nn.Module):
     """A convolution of bfloat16, laid out for oneDNN, and what of `AFTER` comes after it."""
 
-    def __init__(self, convolution: nn.Conv2d, after: type[nn.Module] | None = None) -> None:
+    def __init__(self, convolution: nn.Conv2d, after: type[nn.Module] = nn.Identity) -> None:
         super().__init__()
-        self.after, self.limits = AFTER.get(after, ("none", [])) if after else ("none", [])
+        self.after, self.limits = AFTER.get(after, ("none", []))
         self.how = (
             convolution.padding,
             convolution.stride,

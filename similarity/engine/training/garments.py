@@ -170,7 +170,7 @@ def read_samples(
             name = garment.product or f"{photo.path} {garment.box}"
             identity = products.setdefault(name, len(products))
             label = labels.index(garment.label)
-            box = None if garment.box is None else datasets.box_in(image, photo, garment)
+            box = datasets.box_in(image, photo, garment)
             pixels, inner, outline = _cut_out(image, mask, box, size)
             samples.append(Sample(pixels, inner, label, identity, outline))
     return samples

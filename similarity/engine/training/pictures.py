@@ -150,14 +150,14 @@ def stored(photo: Photo, labels: Sequence[str]) -> Sample | None:
         return None
     numbers = [labels.index(label) for label in known]
     image = datasets.open_rgb(photo)
-    boxed = [garment for garment in photo.garments if garment.box is not None]
-    if len(boxed) == len(numbers):
-        boxes = [datasets.box_in(image, photo, garment) for garment in boxed]
+    found = (datasets.box_in(image, photo, garment) for garment in photo.garments)
+    boxes = [box for box in found if box is not None]
+    if len(boxes) == len(numbers):
         return _sample(image, boxes, numbers, STORED_SIDE[True], datasets.outlined(photo, labels))
-    found = foreground.box_and_mask(image) if len(numbers) == 1 else None
-    if found is None:
+    judged = foreground.box_and_mask(image) if len(numbers) == 1 else None
+    if judged is None:
         return None
-    box, mask = found
+    box, mask = judged
     shown = np.where(mask, np.uint8(numbers[0] + 1), np.uint8(NOBODY))
     return _sample(image, [box], numbers, STORED_SIDE[False], shown)
 

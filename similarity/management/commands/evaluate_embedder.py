@@ -12,8 +12,8 @@ import numpy as np
 from django.core.management.base import BaseCommand, CommandError
 from PIL.Image import Image
 
-from catalog.models import OriginalImage, Product, Segment, findable
-from similarity import golden, serving
+from catalog.models import Product, Segment, findable
+from similarity import golden, labelled, serving
 from similarity.engine import Box, Embedder, Vectors, datasets, images
 from similarity.engine.errors import EngineError
 from similarity.engine.evaluation import instance, retrieval
@@ -154,14 +154,7 @@ def _folder(photos: Sequence[datasets.Photo]) -> tuple[list[Sample], list[Measur
 
 def _catalogue() -> tuple[list[Sample], list[Measure]]:
     """Garments that a search finds: pictures of one product find each other, then of a category."""
-    segments = list(
-        Segment.objects.filter(
-            findable(), image__status=OriginalImage.Status.READY, image__product__isnull=False
-        )
-        .exclude(detector=Segment.NOTHING_FOUND)
-        .select_related("image__product__category")
-        .order_by("pk")
-    )
+    segments = list(labelled.garments().filter(findable()).order_by("pk"))
     if not segments:
         raise CommandError("The catalogue has no garments that belong to a product.")
     samples = [Sample(segment.identifier, partial(_crop, segment)) for segment in segments]
